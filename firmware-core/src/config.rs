@@ -1,0 +1,229 @@
+//! What the phone tells the device: the home network, the cloud account and, rarely, a fixed address.
+//!
+//! Everything is bounded by the standard it comes from and refused, never cut, when it is longer.
+
+use core::fmt;
+
+use heapless::{String, Vec};
+use smoltcp::wire::Ipv4Address;
+
+/// IEEE 802.11: an SSID is 0 to 32 octets, in no particular encoding.
+pub const SSID_LEN_MAX: usize = 32;
+/// IEEE 802.11i: a passphrase is 8 to 63 characters; 64 are a raw key in hexadecimal.
+pub const PASSPHRASE_LEN_MAX: usize = 64;
+/// Blynk: 24 random bytes in URL-safe base64.
+pub const TOKEN_LEN: usize = 32;
+/// RFC 1035 section 2.3.4: 255 octets on the wire are at most 253 characters of text.
+pub const HOST_LEN_MAX: usize = 253;
+
+/// Where Edgent connects unless the phone says otherwise (`CONFIG_DEFAULT_SERVER`).
+pub const DEFAULT_HOST: &str = "blynk.cloud";
+/// The TLS port Edgent connects to unless the phone says otherwise (`CONFIG_DEFAULT_PORT`).
+pub const DEFAULT_PORT: u16 = 443;
+
+/// A network name: 1 to 32 bytes that need not be UTF-8.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Ssid(Vec<u8, SSID_LEN_MAX>);
+
+impl Ssid {
+    /// Takes the bytes of a network name; `None` when they are more than 32.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        Vec::from_slice(bytes).ok().map(Self)
+    }
+
+    /// The bytes as they travel in a beacon.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the name has no bytes, as a hidden network's has in a beacon.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Ssid {
+    /// Writes the name as text; bytes that are not UTF-8 or that control a terminal appear as `\xNN`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    let mut encoded = [0; 4];
+                    for byte in character.encode_utf8(&mut encoded).bytes() {
+                        write!(f, "\\x{byte:02X}")?;
+                    }
+                } else {
+                    fmt::Write::write_char(f, character)?;
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Ssid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// A WiFi passphrase or raw key: empty for an open network. Never printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Passphrase(Vec<u8, PASSPHRASE_LEN_MAX>);
+
+impl Passphrase {
+    /// Takes the bytes of a passphrase; `None` when they are more than 64.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        Vec::from_slice(bytes).ok().map(Self)
+    }
+
+    /// The secret itself, for the radio and for flash.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the network is open.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "none" } else { "***" })
+    }
+}
+
+/// The 32 characters that identify the device to the cloud. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; TOKEN_LEN]);
+
+impl Token {
+    /// Takes exactly 32 bytes, the only length Edgent and the cloud accept.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The secret itself, for the login frame and for flash.
+    pub fn expose(&self) -> &[u8; TOKEN_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A server name or dotted address, 1 to 253 characters.
+pub type Host = String<HOST_LEN_MAX>;
+
+/// A fixed address in place of DHCP. Unset fields are 0.0.0.0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StaticIp {
+    /// The device's own address.
+    pub ip: Ipv4Address,
+    /// The network mask.
+    pub mask: Ipv4Address,
+    /// The default gateway.
+    pub gateway: Ipv4Address,
+    /// The first name server.
+    pub dns: Ipv4Address,
+    /// The second name server.
+    pub dns2: Ipv4Address,
+}
+
+/// One complete configuration, as accepted by `/config` or the console and kept in flash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The home network's name.
+    pub ssid: Ssid,
+    /// The home network's secret.
+    pub passphrase: Passphrase,
+    /// The device's identity in the cloud.
+    pub token: Token,
+    /// The cloud server's name.
+    pub host: Host,
+    /// The cloud server's TCP port; plain on 80 and 8080, TLS on every other.
+    pub port: u16,
+    /// The address to use instead of asking for one.
+    pub static_ip: Option<StaticIp>,
+}
+
+impl Config {
+    /// Whether the cloud is reached through TLS: on every port except 80 and 8080.
+    pub fn uses_tls(&self) -> bool {
+        port_uses_tls(self.port)
+    }
+}
+
+/// Whether a cloud port speaks TLS: every port except 80 and 8080.
+pub const fn port_uses_tls(port: u16) -> bool {
+    !matches!(port, 80 | 8080)
+}
+
+/// Why a configuration could not be brought into use; the number is what the phone reads as `last_error`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProvisionError {
+    /// The static address settings do not make a usable interface.
+    Config,
+    /// The network was not joined in time, for a reason that is not certain.
+    Network,
+    /// The cloud was not reached in time, for a reason that is not certain.
+    Cloud,
+    /// The cloud refused the token (status 9).
+    Token,
+    /// The device died on every attempt before it could tell.
+    Internal,
+    /// The cloud's name could not be resolved.
+    Dns,
+    /// The TLS channel could not be opened: no channel, wrong name, expired or unknown authority.
+    Tls,
+    /// No access point with that name was heard.
+    NetworkNotFound,
+    /// The access point is strong but refuses the passphrase.
+    WrongPassphrase,
+    /// The network gave no address.
+    NoDhcp,
+}
+
+impl ProvisionError {
+    /// Every code, in ascending order.
+    pub const ALL: [Self; 10] = [
+        Self::Config,
+        Self::Network,
+        Self::Cloud,
+        Self::Token,
+        Self::Internal,
+        Self::Dns,
+        Self::Tls,
+        Self::NetworkNotFound,
+        Self::WrongPassphrase,
+        Self::NoDhcp,
+    ];
+
+    /// The number that travels in `last_error`.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Config => 700,
+            Self::Network => 701,
+            Self::Cloud => 702,
+            Self::Token => 703,
+            Self::Internal => 704,
+            Self::Dns => 710,
+            Self::Tls => 711,
+            Self::NetworkNotFound => 720,
+            Self::WrongPassphrase => 722,
+            Self::NoDhcp => 723,
+        }
+    }
+
+    /// The error with this number, if there is one.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.code() == code)
+    }
+}

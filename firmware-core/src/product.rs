@@ -1,0 +1,203 @@
+//! What the product is: the one constant from which every name that users and the cloud see is made.
+
+use core::fmt;
+
+/// Edgent's default access point prefix (`CONFIG_VENDOR_PREFIX`).
+pub const DEFAULT_VENDOR: &str = "Blynk";
+
+/// The identity of a product, checked when the firmware is compiled.
+///
+/// ```
+/// use firmware_core::product::{Identity, Product};
+/// const LAMP: Product = match Product::new(Identity {
+///     template_id: "TMPL4lampXyz1", template_name: "Smart Lamp", firmware_version: "1.2.0",
+///     build: "Nov 22 2026 10:00:00", board: "ESP32-C3", vendor: "Blynk",
+///     firmware_type: "", captive_portal: false,
+/// }) { Ok(product) => product, Err(_) => panic!("the product's identity is not valid") };
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Product {
+    identity: Identity<'static>,
+}
+
+/// The plain fields a [`Product`] is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity<'a> {
+    /// `TMPL` and the rest of the template's id, from the cloud's console.
+    pub template_id: &'a str,
+    /// The template's name, part of the access point's name.
+    pub template_name: &'a str,
+    /// The firmware's version, 1 to 14 characters.
+    pub firmware_version: &'a str,
+    /// When the firmware was built, `Mmm dd yyyy hh:mm:ss`.
+    pub build: &'a str,
+    /// The board, as told to the cloud (`dev`).
+    pub board: &'a str,
+    /// The access point's prefix, 1 to 20 letters, digits and spaces.
+    pub vendor: &'a str,
+    /// What the cloud may update the device with; empty for the template id.
+    pub firmware_type: &'a str,
+    /// Whether the access point answers every name and redirects the phones' connectivity probes.
+    pub captive_portal: bool,
+}
+
+/// Why an identity is not a product.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProductError {
+    /// The template id does not start with `TMPL` followed by letters or digits.
+    TemplateId,
+    /// The template name is empty.
+    TemplateName,
+    /// The firmware version is empty or longer than 14 characters.
+    FirmwareVersion,
+    /// The vendor prefix is empty, longer than 20 characters, or has other than letters, digits, spaces.
+    Vendor,
+    /// A field is longer than the info frame has room for, or holds a NUL byte.
+    Field,
+}
+
+impl fmt::Display for ProductError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TemplateId => "the template id must be `TMPL` followed by 1 to 28 letters or digits",
+            Self::TemplateName => "the template name must have 1 to 64 bytes",
+            Self::FirmwareVersion => "the firmware version must have 1 to 14 characters",
+            Self::Vendor => "the vendor prefix must be 1 to 20 letters, digits or spaces",
+            Self::Field => "a product field is longer than 64 bytes or holds a NUL byte",
+        })
+    }
+}
+
+impl core::error::Error for ProductError {}
+
+/// The console's limit for a hotspot prefix.
+const VENDOR_LEN_MAX: usize = 20;
+/// Edgent's record keeps 15 bytes with a terminator for the version.
+const VERSION_LEN_MAX: usize = 14;
+/// Generous for every field the info frame carries, small enough for the frame to fit its buffer.
+const FIELD_LEN_MAX: usize = 64;
+/// `TMPL` and what the console puts behind it.
+const TEMPLATE_ID_LEN_MAX: usize = 32;
+
+impl Product {
+    /// Checks an identity. Call it in a `const`, so that a bad one does not compile.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub const fn new(identity: Identity<'static>) -> Result<Self, ProductError> {
+        if !is_template_id(identity.template_id.as_bytes()) {
+            return Err(ProductError::TemplateId);
+        }
+        if identity.template_name.is_empty() || identity.template_name.len() > FIELD_LEN_MAX {
+            return Err(ProductError::TemplateName);
+        }
+        if identity.firmware_version.is_empty() || identity.firmware_version.len() > VERSION_LEN_MAX {
+            return Err(ProductError::FirmwareVersion);
+        }
+        if !is_vendor(identity.vendor.as_bytes()) {
+            return Err(ProductError::Vendor);
+        }
+        let fields = [
+            identity.template_name,
+            identity.firmware_version,
+            identity.build,
+            identity.board,
+            identity.firmware_type,
+        ];
+        let mut rest: &[&str] = &fields;
+        while let [field, tail @ ..] = rest {
+            if field.len() > FIELD_LEN_MAX || has_nul(field.as_bytes()) {
+                return Err(ProductError::Field);
+            }
+            rest = tail;
+        }
+        Ok(Self { identity })
+    }
+
+    /// The template's id, `TMPL...`.
+    pub const fn template_id(&self) -> &'static str {
+        self.identity.template_id
+    }
+
+    /// The template's name.
+    pub const fn template_name(&self) -> &'static str {
+        self.identity.template_name
+    }
+
+    /// The firmware's version.
+    pub const fn firmware_version(&self) -> &'static str {
+        self.identity.firmware_version
+    }
+
+    /// When the firmware was built.
+    pub const fn build(&self) -> &'static str {
+        self.identity.build
+    }
+
+    /// The board's name.
+    pub const fn board(&self) -> &'static str {
+        self.identity.board
+    }
+
+    /// The access point's prefix.
+    pub const fn vendor(&self) -> &'static str {
+        self.identity.vendor
+    }
+
+    /// What the cloud may update the device with: the template id unless the product says otherwise.
+    pub const fn firmware_type(&self) -> &'static str {
+        if self.identity.firmware_type.is_empty() {
+            self.identity.template_id
+        } else {
+            self.identity.firmware_type
+        }
+    }
+
+    /// Whether phones are sent to the setup page by themselves.
+    pub const fn captive_portal(&self) -> bool {
+        self.identity.captive_portal
+    }
+}
+
+const fn is_template_id(id: &[u8]) -> bool {
+    if id.len() > TEMPLATE_ID_LEN_MAX {
+        return false;
+    }
+    let [b'T', b'M', b'P', b'L', rest @ ..] = id else { return false };
+    let mut rest = rest;
+    if rest.is_empty() {
+        return false;
+    }
+    while let [byte, tail @ ..] = rest {
+        if !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'-' {
+            return false;
+        }
+        rest = tail;
+    }
+    true
+}
+
+const fn is_vendor(vendor: &[u8]) -> bool {
+    if vendor.is_empty() || vendor.len() > VENDOR_LEN_MAX {
+        return false;
+    }
+    let mut rest = vendor;
+    while let [byte, tail @ ..] = rest {
+        if !byte.is_ascii_alphanumeric() && *byte != b' ' {
+            return false;
+        }
+        rest = tail;
+    }
+    true
+}
+
+const fn has_nul(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [byte, tail @ ..] = rest {
+        if *byte == 0 {
+            return true;
+        }
+        rest = tail;
+    }
+    false
+}

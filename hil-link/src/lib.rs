@@ -1,0 +1,8 @@
+//! The seam between a simulated world and a device under test: one turn in, its effects out.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod cut_flash;
+pub mod modelled_tls;

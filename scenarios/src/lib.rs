@@ -1,0 +1,1 @@
+//! The scenario files and the tests that run them.

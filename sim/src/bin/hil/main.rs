@@ -1,0 +1,3 @@
+//! The command `hil`.
+
+fn main() {}

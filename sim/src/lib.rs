@@ -1,0 +1,10 @@
+//! A simulated world for WiFi provisioning: time, air, flash, phone, router and cloud around a device under
+//! test, driven by scenario files.
+
+pub mod actor;
+pub mod cloud;
+pub mod phone;
+pub mod router;
+pub mod scenario;
+pub mod stack;
+pub mod world;
