@@ -51,6 +51,7 @@ pub mod panel;
 pub mod portal;
 pub mod product;
 pub mod provision;
+pub mod random;
 pub mod store;
 pub mod trace;
 

@@ -1,1 +1,556 @@
-//! Placeholder.
+//! The provisioning state machine: inputs and time in, actions and a deadline out.
+//!
+//! It holds no secret, touches no hardware and knows no bytes. [`Provision::handle`] and
+//! [`Provision::handle_timeout`] push [`Action`]s that the device carries out in order; what comes of them
+//! returns as [`Input`]s. [`Provision::poll_timeout`] changes only through those two calls.
+
+mod round;
+#[cfg(test)]
+mod tests;
+
+use heapless::Vec;
+
+use crate::config::ProvisionError;
+use crate::hal::{JoinFailure, ResetCause};
+use crate::random::SplitMix64;
+use crate::trace::State;
+use crate::{Duration, Instant};
+pub use round::Candidate;
+use round::{CloudRound, NetRound, RoundStep};
+
+/// One stage of a trial: the network, then the cloud (`WIFI_NET_CONNECT_TIMEOUT`, `WIFI_CLOUD_CONNECT_TIMEOUT`).
+pub const STAGE_LIMIT: Duration = Duration::from_secs(50);
+/// Failed rounds of a valid configuration before the firmware restarts (`WIFI_CLOUD_MAX_RETRIES`).
+pub const ROUNDS_MAX: u16 = 500;
+/// How long ERROR is shown before the restart (Edgent's error-state dwell).
+pub const ERROR_DWELL: Duration = Duration::from_secs(10);
+/// From the answer to `/config` to the restart, so that the answer arrives (Edgent's hand-over delay).
+pub const SWITCH_DELAY: Duration = Duration::from_secs(1);
+/// Configuration mode without an HTTP request ends after this when a valid configuration exists.
+pub const CONFIG_IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// Two refusals of a valid configuration's token this far apart count; one alone may be the cloud's mistake.
+pub const TOKEN_REFUSAL_GAP: Duration = Duration::from_secs(5);
+/// The first pause between two rounds; it doubles with each failed one.
+pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause between two rounds.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// What happened, as far as it matters for provisioning.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A phone asked something of the portal.
+    PortalUsed,
+    /// A phone read the board info.
+    BoardInfoRead,
+    /// The last station left the access point.
+    ApEmpty,
+    /// A configuration is in flash, and the phone has been told.
+    ConfigStored,
+    /// The button, `/reset` or the console asks for a factory reset.
+    ResetRequested,
+    /// The console or the cloud asks for configuration mode.
+    ConfigModeRequested,
+    /// The console or `/reboot` asks for a restart.
+    RebootRequested,
+    /// A scan is over; the strongest access point of the wanted network, if it was heard.
+    ScanDone(Option<Candidate>),
+    /// The access point accepted us.
+    Joined,
+    /// The access point did not.
+    JoinFailed(JoinFailure),
+    /// The network was lost.
+    LinkLost,
+    /// The interface has an address.
+    AddressSet,
+    /// The fixed address does not make a usable interface.
+    AddressInvalid,
+    /// The lease ran out and was not renewed.
+    AddressLost,
+    /// The cloud's name has no address, for certain.
+    ResolveFailed,
+    /// The encrypted channel cannot be opened, for certain.
+    SecureFailed,
+    /// The cloud was not reached or did not accept us, for a reason that may pass.
+    CloudFailed,
+    /// The cloud knows no such token.
+    TokenRefused,
+    /// The cloud accepted us.
+    LoggedIn,
+    /// The session ended.
+    SessionLost,
+}
+
+/// What the device is to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Tell that the state changed.
+    Entered {
+        /// The state that was left.
+        from: State,
+        /// The state that was entered.
+        to: State,
+    },
+    /// Open the access point and the portal.
+    OpenAp,
+    /// Leave the home network, or drop the access point.
+    RadioOff,
+    /// Look for the network, by name as well when `directed`.
+    Scan {
+        /// Whether to ask for the network by its name, so that a hidden one answers.
+        directed: bool,
+    },
+    /// Join this access point.
+    Join(Candidate),
+    /// Get an address, or set the fixed one.
+    StartAddress,
+    /// Resolve, connect and log in.
+    OpenCloud,
+    /// Close the session, if there is one.
+    CloseCloud,
+    /// Mark the trial as valid: it has logged in for the first time.
+    Accept,
+    /// Mark the trial as failed and destroy its secrets.
+    Reject(ProvisionError),
+    /// Erase every record.
+    EraseAll,
+    /// Tell that a round failed; another follows.
+    RoundFailed(ProvisionError),
+    /// Tell that configuration mode ended without a phone.
+    ConfigTimedOut,
+    /// Restart.
+    Reboot(ResetCause),
+}
+
+/// The most actions that one input leads to, with room to spare.
+const ACTIONS_MAX: usize = 12;
+
+/// The actions that inputs and timeouts have led to, in order.
+pub type Actions = Vec<Action, ACTIONS_MAX>;
+
+/// What flash holds, as far as it decides what to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InUse {
+    /// Nothing to connect with.
+    Nothing,
+    /// A configuration that has never logged in.
+    Trial,
+    /// A configuration that has, or was stored with `save=1`.
+    Valid,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Phase {
+    Init,
+    WaitConfig { idle_until: Option<Instant> },
+    Configuring { idle_until: Option<Instant> },
+    SwitchToSta { reboot_at: Instant },
+    ConnectingNet(NetRound),
+    ConnectingCloud(CloudRound),
+    Running,
+    ResetConfig,
+    Error { restart_at: Instant },
+}
+
+impl Phase {
+    fn state(&self) -> State {
+        match self {
+            Self::Init => State::Init,
+            Self::WaitConfig { .. } => State::WaitConfig,
+            Self::Configuring { .. } => State::Configuring,
+            Self::SwitchToSta { .. } => State::SwitchToSta,
+            Self::ConnectingNet(_) => State::ConnectingNet,
+            Self::ConnectingCloud(_) => State::ConnectingCloud,
+            Self::Running => State::Running,
+            Self::ResetConfig => State::ResetConfig,
+            Self::Error { .. } => State::Error,
+        }
+    }
+}
+
+/// The state machine. See the module's documentation.
+#[derive(Debug)]
+pub struct Provision {
+    phase: Phase,
+    in_use: InUse,
+    /// Whether a valid record is in flash, beside a trial perhaps.
+    valid_exists: bool,
+    last_error: Option<ProvisionError>,
+    /// Rounds that failed since the last login.
+    failed_rounds: u16,
+    /// When the trial's cloud stage ends. It is set by the first address and survives a lost network, so
+    /// that a router that drops the device again and again cannot prolong a trial without end.
+    trial_cloud_until: Option<Instant>,
+    /// The first refusal of a valid configuration's token.
+    refused_at: Option<Instant>,
+    random: SplitMix64,
+}
+
+impl Provision {
+    /// A machine that has not started. `valid_exists`: flash holds a configuration that has worked.
+    pub fn new(in_use: InUse, valid_exists: bool, last_error: Option<ProvisionError>, seed: u64) -> Self {
+        Self {
+            phase: Phase::Init,
+            in_use,
+            valid_exists,
+            last_error,
+            failed_rounds: 0,
+            trial_cloud_until: None,
+            refused_at: None,
+            random: SplitMix64::new(seed),
+        }
+    }
+
+    /// Chooses the first state.
+    pub fn start(&mut self, now: Instant, actions: &mut Actions) {
+        match self.in_use {
+            InUse::Nothing => self.enter_config_mode(now, actions),
+            InUse::Trial | InUse::Valid => self.enter_net(now, actions),
+        }
+    }
+
+    /// The present state.
+    pub fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    /// What `last_error` of the board info says.
+    pub fn last_error(&self) -> Option<ProvisionError> {
+        self.last_error
+    }
+
+    /// What is, or would be, connected with.
+    pub fn in_use(&self) -> InUse {
+        self.in_use
+    }
+
+    /// Whether the access point is, or is about to be, open.
+    pub fn is_config_mode(&self) -> bool {
+        matches!(self.phase, Phase::WaitConfig { .. } | Phase::Configuring { .. } | Phase::SwitchToSta { .. })
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Init | Phase::Running | Phase::ResetConfig => None,
+            Phase::WaitConfig { idle_until } | Phase::Configuring { idle_until } => *idle_until,
+            Phase::SwitchToSta { reboot_at } => Some(*reboot_at),
+            Phase::ConnectingNet(round) => Some(round.poll_timeout()),
+            Phase::ConnectingCloud(round) => Some(round.poll_timeout()),
+            Phase::Error { restart_at } => Some(*restart_at),
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Instant, input: &Input, actions: &mut Actions) {
+        match input {
+            Input::ResetRequested => self.on_reset(now, actions),
+            Input::ConfigModeRequested => self.on_config_mode_requested(now, actions),
+            Input::RebootRequested => push(actions, Action::Reboot(ResetCause::Software)),
+            Input::PortalUsed | Input::BoardInfoRead | Input::ApEmpty | Input::ConfigStored => {
+                self.on_portal(now, input, actions);
+            }
+            Input::LinkLost | Input::AddressLost => self.on_link_lost(now, actions),
+            Input::AddressInvalid => self.on_failed(now, ProvisionError::Config, actions),
+            Input::ScanDone(candidate) => self.with_net_round(now, actions, |round, actions| {
+                round.on_scan_done(now, candidate.as_ref(), actions)
+            }),
+            Input::Joined => {
+                self.with_net_round(now, actions, |round, actions| round.on_joined(now, actions));
+            }
+            Input::JoinFailed(failure) => {
+                self.with_net_round(now, actions, |round, _| round.on_join_failed(now, *failure));
+            }
+            Input::AddressSet => self.on_address_set(now, actions),
+            Input::ResolveFailed => self.on_cloud_failed(now, Some(ProvisionError::Dns), actions),
+            Input::SecureFailed => self.on_cloud_failed(now, Some(ProvisionError::Tls), actions),
+            Input::CloudFailed => self.on_cloud_failed(now, None, actions),
+            Input::TokenRefused => self.on_token_refused(now, actions),
+            Input::LoggedIn => self.on_logged_in(actions),
+            Input::SessionLost => self.on_session_lost(now, actions),
+        }
+    }
+
+    /// Does what is due. Early calls do nothing. ERROR waits while the button is held.
+    pub fn handle_timeout(&mut self, now: Instant, button_down: bool, actions: &mut Actions) {
+        if self.poll_timeout().is_none_or(|at| at > now) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Init | Phase::Running | Phase::ResetConfig => {}
+            Phase::WaitConfig { .. } | Phase::Configuring { .. } => {
+                push(actions, Action::ConfigTimedOut);
+                self.in_use = InUse::Valid;
+                self.enter_net(now, actions);
+            }
+            Phase::SwitchToSta { .. } => push(actions, Action::Reboot(ResetCause::Software)),
+            Phase::ConnectingNet(round) => {
+                let step = round.on_timeout(now, actions);
+                self.on_round_step(now, step, actions);
+            }
+            Phase::ConnectingCloud(round) => {
+                let step = round.on_timeout(now, actions);
+                self.on_round_step(now, step, actions);
+            }
+            Phase::Error { restart_at } if button_down => *restart_at = now + ERROR_HELD_RECHECK,
+            Phase::Error { .. } => push(actions, Action::Reboot(ResetCause::Software)),
+        }
+    }
+
+    fn on_portal(&mut self, now: Instant, input: &Input, actions: &mut Actions) {
+        let idle_until = self.idle_until(now);
+        let next = match (&self.phase, input) {
+            (Phase::WaitConfig { .. }, Input::BoardInfoRead) => Phase::Configuring { idle_until },
+            (Phase::WaitConfig { .. }, Input::PortalUsed) => Phase::WaitConfig { idle_until },
+            (Phase::Configuring { .. }, Input::BoardInfoRead | Input::PortalUsed) => {
+                Phase::Configuring { idle_until }
+            }
+            // A ghost station must not hold the mode open, so the idle time runs on.
+            (Phase::Configuring { idle_until }, Input::ApEmpty) => Phase::WaitConfig { idle_until: *idle_until },
+            (Phase::WaitConfig { .. } | Phase::Configuring { .. }, Input::ConfigStored) => {
+                Phase::SwitchToSta { reboot_at: now + SWITCH_DELAY }
+            }
+            (_, _) => return,
+        };
+        self.enter(next, actions);
+    }
+
+    /// A reset is honoured in every state; Edgent loses one that comes during the hand-over.
+    fn on_reset(&mut self, now: Instant, actions: &mut Actions) {
+        let ap_is_open = self.is_config_mode();
+        self.enter(Phase::ResetConfig, actions);
+        push(actions, Action::EraseAll);
+        self.in_use = InUse::Nothing;
+        self.valid_exists = false;
+        self.last_error = None;
+        if ap_is_open {
+            // The access point stays as it is, so that the answer to `/reset` reaches the phone.
+            self.enter(Phase::WaitConfig { idle_until: None }, actions);
+        } else {
+            self.enter_config_mode(now, actions);
+        }
+    }
+
+    fn on_config_mode_requested(&mut self, now: Instant, actions: &mut Actions) {
+        match self.phase {
+            Phase::WaitConfig { .. } | Phase::Configuring { .. } => {
+                let idle_until = self.idle_until(now);
+                self.enter(Phase::WaitConfig { idle_until }, actions);
+            }
+            Phase::Init
+            | Phase::SwitchToSta { .. }
+            | Phase::ConnectingNet(_)
+            | Phase::ConnectingCloud(_)
+            | Phase::Running
+            | Phase::ResetConfig
+            | Phase::Error { .. } => self.enter_config_mode(now, actions),
+        }
+    }
+
+    fn on_link_lost(&mut self, now: Instant, actions: &mut Actions) {
+        match &mut self.phase {
+            Phase::ConnectingNet(round) => round.on_link_lost(now),
+            Phase::ConnectingCloud(_) | Phase::Running => {
+                push(actions, Action::CloseCloud);
+                self.enter_net(now, actions);
+            }
+            Phase::Init
+            | Phase::WaitConfig { .. }
+            | Phase::Configuring { .. }
+            | Phase::SwitchToSta { .. }
+            | Phase::ResetConfig
+            | Phase::Error { .. } => {}
+        }
+    }
+
+    fn on_address_set(&mut self, now: Instant, actions: &mut Actions) {
+        if !matches!(self.phase, Phase::ConnectingNet(_)) {
+            return;
+        }
+        let mut give_up_at = now + STAGE_LIMIT;
+        if self.in_use == InUse::Trial {
+            give_up_at = *self.trial_cloud_until.get_or_insert(give_up_at);
+        }
+        self.enter(Phase::ConnectingCloud(CloudRound::new(give_up_at)), actions);
+        push(actions, Action::OpenCloud);
+    }
+
+    fn on_cloud_failed(&mut self, now: Instant, certain: Option<ProvisionError>, actions: &mut Actions) {
+        let Phase::ConnectingCloud(round) = &mut self.phase else { return };
+        push(actions, Action::CloseCloud);
+        match certain {
+            Some(error) => self.on_failed(now, error, actions),
+            None => round.on_failed(now),
+        }
+    }
+
+    fn on_token_refused(&mut self, now: Instant, actions: &mut Actions) {
+        let Phase::ConnectingCloud(round) = &mut self.phase else { return };
+        push(actions, Action::CloseCloud);
+        match (self.in_use, self.refused_at) {
+            (InUse::Trial, _) => self.on_failed(now, ProvisionError::Token, actions),
+            (InUse::Valid | InUse::Nothing, Some(first)) if first + TOKEN_REFUSAL_GAP <= now => {
+                // The record is kept: the cloud is asked again when configuration mode has been idle.
+                self.refused_at = None;
+                self.last_error = Some(ProvisionError::Token);
+                self.enter_config_mode(now, actions);
+            }
+            (InUse::Valid | InUse::Nothing, first) => {
+                self.refused_at = Some(first.unwrap_or(now));
+                round.on_failed(now);
+            }
+        }
+    }
+
+    fn on_logged_in(&mut self, actions: &mut Actions) {
+        if !matches!(self.phase, Phase::ConnectingCloud(_)) {
+            return;
+        }
+        self.failed_rounds = 0;
+        self.refused_at = None;
+        self.trial_cloud_until = None;
+        self.last_error = None;
+        self.enter(Phase::Running, actions);
+        if self.in_use == InUse::Trial {
+            push(actions, Action::Accept);
+            self.in_use = InUse::Valid;
+            self.valid_exists = true;
+        }
+    }
+
+    fn on_session_lost(&mut self, now: Instant, actions: &mut Actions) {
+        match self.phase {
+            Phase::Running => {
+                push(actions, Action::CloseCloud);
+                let mut round = CloudRound::new(now + STAGE_LIMIT);
+                round.on_failed(now);
+                self.enter(Phase::ConnectingCloud(round), actions);
+            }
+            Phase::ConnectingCloud(_) => self.on_cloud_failed(now, None, actions),
+            Phase::Init
+            | Phase::WaitConfig { .. }
+            | Phase::Configuring { .. }
+            | Phase::SwitchToSta { .. }
+            | Phase::ConnectingNet(_)
+            | Phase::ResetConfig
+            | Phase::Error { .. } => {}
+        }
+    }
+
+    /// Hands an input to the round of joining, if there is one.
+    fn with_net_round(
+        &mut self,
+        now: Instant,
+        actions: &mut Actions,
+        f: impl FnOnce(&mut NetRound, &mut Actions) -> RoundStep,
+    ) {
+        if let Phase::ConnectingNet(round) = &mut self.phase {
+            let step = f(round, actions);
+            self.on_round_step(now, step, actions);
+        }
+    }
+
+    fn on_round_step(&mut self, now: Instant, step: RoundStep, actions: &mut Actions) {
+        match step {
+            RoundStep::Continue => {}
+            RoundStep::Failed(error) => self.on_failed(now, error, actions),
+            RoundStep::Resume => match self.phase {
+                Phase::ConnectingNet(_) => {
+                    self.phase = Phase::ConnectingNet(NetRound::new(now, now + STAGE_LIMIT));
+                    push(actions, Action::Scan { directed: false });
+                }
+                Phase::ConnectingCloud(_) => {
+                    self.phase = Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT));
+                    push(actions, Action::OpenCloud);
+                }
+                Phase::Init
+                | Phase::WaitConfig { .. }
+                | Phase::Configuring { .. }
+                | Phase::SwitchToSta { .. }
+                | Phase::Running
+                | Phase::ResetConfig
+                | Phase::Error { .. } => {}
+            },
+        }
+    }
+
+    /// A round has failed: the end of a trial, one of many for a valid configuration.
+    fn on_failed(&mut self, now: Instant, error: ProvisionError, actions: &mut Actions) {
+        push(actions, Action::CloseCloud);
+        if self.in_use == InUse::Trial {
+            push(actions, Action::Reject(error));
+            self.in_use = InUse::Nothing;
+            self.last_error = Some(error);
+            self.enter_config_mode(now, actions);
+            return;
+        }
+        push(actions, Action::RoundFailed(error));
+        self.failed_rounds = self.failed_rounds.saturating_add(1);
+        if self.failed_rounds >= ROUNDS_MAX {
+            push(actions, Action::RadioOff);
+            self.enter(Phase::Error { restart_at: now + ERROR_DWELL }, actions);
+            return;
+        }
+        let resume_at = now + self.backoff();
+        match &mut self.phase {
+            Phase::ConnectingNet(round) => {
+                push(actions, Action::RadioOff);
+                round.pause(resume_at);
+            }
+            Phase::ConnectingCloud(round) => round.pause(resume_at),
+            Phase::Init
+            | Phase::WaitConfig { .. }
+            | Phase::Configuring { .. }
+            | Phase::SwitchToSta { .. }
+            | Phase::Running
+            | Phase::ResetConfig
+            | Phase::Error { .. } => {}
+        }
+    }
+
+    fn enter_net(&mut self, now: Instant, actions: &mut Actions) {
+        let mut give_up_at = now + STAGE_LIMIT;
+        if let (InUse::Trial, Some(until)) = (self.in_use, self.trial_cloud_until) {
+            give_up_at = give_up_at.min(until);
+        }
+        push(actions, Action::RadioOff);
+        self.enter(Phase::ConnectingNet(NetRound::new(now, give_up_at)), actions);
+        push(actions, Action::Scan { directed: false });
+    }
+
+    fn enter_config_mode(&mut self, now: Instant, actions: &mut Actions) {
+        push(actions, Action::CloseCloud);
+        self.failed_rounds = 0;
+        let idle_until = self.idle_until(now);
+        self.enter(Phase::WaitConfig { idle_until }, actions);
+        push(actions, Action::OpenAp);
+    }
+
+    fn enter(&mut self, next: Phase, actions: &mut Actions) {
+        let (from, to) = (self.phase.state(), next.state());
+        self.phase = next;
+        if from != to {
+            push(actions, Action::Entered { from, to });
+        }
+    }
+
+    fn idle_until(&self, now: Instant) -> Option<Instant> {
+        self.valid_exists.then(|| now + CONFIG_IDLE_LIMIT)
+    }
+
+    /// Doubles from one second to a minute, then spreads by a quarter each way, so that a street of devices
+    /// does not come back in step after an outage.
+    fn backoff(&mut self) -> Duration {
+        let doublings = u32::from(self.failed_rounds.saturating_sub(1)).min(6);
+        let pause_ms = (BACKOFF_FIRST.total_millis() << doublings).min(BACKOFF_MAX.total_millis());
+        let jitter_ms = self.random.below(pause_ms / 2 + 1);
+        Duration::from_millis(pause_ms - pause_ms / 4 + jitter_ms)
+    }
+}
+
+/// While the button is held in ERROR the restart is asked for again after this.
+const ERROR_HELD_RECHECK: Duration = Duration::from_millis(100);
+
+fn push(actions: &mut Actions, action: Action) {
+    let pushed = actions.push(action);
+    debug_assert!(pushed.is_ok(), "one input leads to at most {ACTIONS_MAX} actions");
+}

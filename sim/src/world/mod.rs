@@ -1,1 +1,552 @@
-//! Placeholder.
+//! The world: one clock, one queue of events, the air, and every actor in it.
+//!
+//! Time jumps from one deadline to the next and never ticks. Within one time, events come in the order in
+//! which they were scheduled, then actors are polled in the order of their kinds and numbers. So a run is a
+//! function of its scenario and its seed.
+
+mod air;
+mod device;
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firmware_core::config::{Passphrase, Ssid};
+use firmware_core::hal::{RadioCommand, RadioEvent, ResetCause, Security};
+use firmware_core::random::{SplitMix64, fnv1a64};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::EthernetAddress;
+
+use crate::actor::{Outbox, Port};
+use crate::cloud::Cloud;
+use crate::phone::Phone;
+use crate::router::Router;
+use crate::stack::Frame;
+use crate::trace::{Trace, What};
+use air::{Air, AirOutput, Pending};
+pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
+pub use device::{DeviceNode, Power};
+use queue::EventQueue;
+
+/// From sending to receiving over the air.
+const AIR_LATENCY: Duration = Duration::from_millis(1);
+/// From sending to receiving over the internet.
+const INTERNET_LATENCY: Duration = Duration::from_millis(10);
+/// From power or a restart to the first line of the firmware.
+pub const BOOT_TIME: Duration = Duration::from_millis(300);
+/// Steps without any time passing before a run counts as stalled.
+const STALL_STEPS: u32 = 10_000;
+
+/// One actor of a world, by kind and number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum NodeId {
+    /// A device under test.
+    Device(usize),
+    /// A phone with its app.
+    Phone(usize),
+    /// A router with its access points.
+    Router(usize),
+    /// A region of the cloud.
+    Cloud(usize),
+}
+
+#[derive(Debug)]
+enum Event {
+    Air(Pending),
+    Deliver { to: NodeId, port: Port, boots: u32, frame: Frame },
+    Boot { device: usize, epoch: u32, cause: ResetCause },
+    Button { device: usize, down: bool },
+}
+
+/// What one step of the world was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Something happened; the clock stands at it.
+    Happened,
+    /// Nothing more happens before the limit; the clock stands at the limit.
+    LimitReached,
+    /// Nothing will ever happen again by itself.
+    NothingPending,
+}
+
+/// Why a run cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WorldError {
+    /// Actors keep waking each other and the clock does not move.
+    #[error("no time passes: {steps} steps at {at}, the last of them for {last:?} ({reason})")]
+    Stalled {
+        /// How many steps.
+        steps: u32,
+        /// The time that stands still.
+        at: Instant,
+        /// Who was polled last.
+        last: NodeId,
+        /// Why, as far as it is known.
+        reason: String,
+    },
+    /// A device said more in one turn than the seam has room for.
+    #[error("device {0} produced more effects in one turn than the link holds")]
+    EffectsLost(usize),
+}
+
+/// Everything that exists in one run.
+pub struct World {
+    now: Instant,
+    queue: EventQueue<Event>,
+    air: Air,
+    internet: BTreeMap<[u8; 6], NodeId>,
+    pub(crate) devices: Vec<DeviceNode>,
+    pub(crate) phones: Vec<Phone>,
+    pub(crate) routers: Vec<Router>,
+    pub(crate) clouds: Vec<Cloud>,
+    /// The record of the run.
+    pub trace: Trace,
+    wakes: BTreeMap<NodeId, Option<Instant>>,
+    due: BTreeSet<NodeId>,
+    steps_at_now: u32,
+    seed: u64,
+    link: LinkFaults,
+    random: SplitMix64,
+    air_output: Vec<AirOutput>,
+    receivers: Vec<NodeId>,
+    error: Option<WorldError>,
+}
+
+/// What the air does to frames, beside carrying them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LinkFaults {
+    /// Of a thousand frames, how many are lost.
+    pub loss_permille: u16,
+    /// Added to the latency of each frame.
+    pub extra_latency: Duration,
+}
+
+impl World {
+    /// An empty world. Every actor's chance follows from `seed` and the actor's name.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::ZERO,
+            queue: EventQueue::new(),
+            air: Air::default(),
+            internet: BTreeMap::new(),
+            devices: Vec::new(),
+            phones: Vec::new(),
+            routers: Vec::new(),
+            clouds: Vec::new(),
+            trace: Trace::default(),
+            wakes: BTreeMap::new(),
+            due: BTreeSet::new(),
+            steps_at_now: 0,
+            seed,
+            link: LinkFaults::default(),
+            random: SplitMix64::new(fnv1a64(b"air") ^ seed),
+            air_output: Vec::new(),
+            receivers: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// The seed of an actor's own chance.
+    pub fn seed_of(&self, name: &str) -> u64 {
+        SplitMix64::new(fnv1a64(name.as_bytes()) ^ self.seed).next_u64()
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Sets what the air does to frames from now on.
+    pub fn set_link_faults(&mut self, faults: LinkFaults) {
+        self.link = faults;
+    }
+
+    /// Adds a device without power.
+    pub fn add_device(&mut self, name: &str, device: DeviceNode) -> NodeId {
+        let node = NodeId::Device(self.devices.len());
+        self.air.add_radio(node, device.mac());
+        self.devices.push(device);
+        self.register(node, name)
+    }
+
+    /// Adds a phone with its radio and its cellular link.
+    pub fn add_phone(
+        &mut self,
+        name: &str,
+        phone: Phone,
+        wifi: EthernetAddress,
+        cellular: EthernetAddress,
+    ) -> NodeId {
+        let node = NodeId::Phone(self.phones.len());
+        self.air.add_radio(node, wifi);
+        self.internet.insert(cellular.0, node);
+        self.phones.push(phone);
+        self.register(node, name)
+    }
+
+    /// Adds a router that is wired to the internet. Its access points are added apart.
+    pub fn add_router(&mut self, name: &str, router: Router, uplink: EthernetAddress) -> NodeId {
+        let node = NodeId::Router(self.routers.len());
+        self.internet.insert(uplink.0, node);
+        self.routers.push(router);
+        self.register(node, name)
+    }
+
+    /// Adds a region of the cloud.
+    pub fn add_cloud(&mut self, name: &str, cloud: Cloud, mac: EthernetAddress) -> NodeId {
+        let node = NodeId::Cloud(self.clouds.len());
+        self.internet.insert(mac.0, node);
+        self.clouds.push(cloud);
+        self.register(node, name)
+    }
+
+    /// Puts an access point of a router on the air.
+    pub fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
+        self.air.add_access_point(bssid, access_point);
+    }
+
+    fn register(&mut self, node: NodeId, name: &str) -> NodeId {
+        self.trace.set_name(node, name);
+        self.wakes.insert(node, None);
+        self.due.insert(node);
+        node
+    }
+
+    /// The access point that a node is associated with.
+    pub fn joined(&self, node: NodeId) -> Option<EthernetAddress> {
+        self.air.joined(node)
+    }
+
+    /// The router whose access point a node is associated with.
+    pub fn joined_owner(&self, node: NodeId) -> Option<NodeId> {
+        self.air.access_point(self.air.joined(node)?).map(|ap| ap.owner)
+    }
+
+    /// Whether a node's own access point is on the air.
+    pub fn has_access_point(&self, node: NodeId) -> bool {
+        self.air.own_ap(node).is_some()
+    }
+
+    /// Takes a router's access points off the air without a word.
+    pub fn remove_access_point(&mut self, bssid: EthernetAddress) {
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.remove_access_point(self.now, bssid, &mut out);
+        self.apply_air_output(out);
+    }
+
+    /// Lets an access point throw its stations out.
+    pub fn deauthenticate(&mut self, bssid: EthernetAddress, reason: u16) {
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.deauthenticate(bssid, reason, &mut out);
+        self.apply_air_output(out);
+    }
+
+    /// Changes the secret of every access point of a router.
+    pub fn set_passphrase(&mut self, router: NodeId, passphrase: &Passphrase) {
+        for (_, ap) in self.air.access_points_mut().filter(|(_, ap)| ap.owner == router) {
+            ap.passphrase = passphrase.clone();
+            ap.security = if passphrase.is_empty() { Security::Open } else { Security::Wpa2 };
+        }
+    }
+
+    /// The secret that an audible network of this name asks for.
+    pub fn passphrase_of(&mut self, ssid: &Ssid) -> Option<Passphrase> {
+        self.air.access_points_mut().find(|(_, ap)| ap.ssid == *ssid).map(|(_, ap)| ap.passphrase.clone())
+    }
+
+    /// Says that an actor has been told something from outside and must be polled.
+    pub fn touch(&mut self, node: NodeId) {
+        self.due.insert(node);
+    }
+
+    /// Gives a device power; it starts after [`BOOT_TIME`].
+    pub fn power_on(&mut self, device: usize, cause: ResetCause) {
+        let now = self.now;
+        let Some(node) = self.devices.get_mut(device) else { return };
+        if let Some(epoch) = node.power_on() {
+            self.trace.push(now, NodeId::Device(device), What::PowerOn);
+            self.queue.schedule(now + BOOT_TIME, Event::Boot { device, epoch, cause });
+        }
+    }
+
+    /// Takes a device's power away.
+    pub fn power_off(&mut self, device: usize) {
+        let now = self.now;
+        let Some(node) = self.devices.get_mut(device) else { return };
+        if node.power_off() {
+            self.trace.push(now, NodeId::Device(device), What::PowerOff);
+            self.vanish(NodeId::Device(device));
+        }
+    }
+
+    /// Changes the level of a device's button, now or later.
+    pub fn set_button(&mut self, at: Instant, device: usize, down: bool) {
+        self.queue.schedule(at, Event::Button { device, down });
+    }
+
+    /// Types on a device's console.
+    pub fn type_on_console(&mut self, device: usize, text: &str) {
+        if let Some(node) = self.devices.get_mut(device) {
+            node.executor.queues().push_console(text.as_bytes());
+            self.due.insert(NodeId::Device(device));
+        }
+    }
+
+    /// Lets the next thing happen, unless it is later than `limit`.
+    ///
+    /// # Errors
+    /// When no time passes any more, or a device overran the seam.
+    pub fn step(&mut self, limit: Instant) -> Result<Step, WorldError> {
+        let next = if self.due.is_empty() { self.next_at() } else { Some(self.now) };
+        let Some(next) = next else {
+            self.now = self.now.max(limit);
+            return Ok(Step::NothingPending);
+        };
+        if next > limit {
+            self.now = self.now.max(limit);
+            return Ok(Step::LimitReached);
+        }
+        if next > self.now {
+            self.now = next;
+            self.steps_at_now = 0;
+        }
+        while let Some(event) = self.queue.pop_due(self.now) {
+            self.dispatch(event);
+        }
+        for (node, wake) in &self.wakes {
+            if wake.is_some_and(|at| at <= self.now) {
+                self.due.insert(*node);
+            }
+        }
+        while let Some(node) = self.due.pop_first() {
+            self.poll_node(node);
+            self.steps_at_now += 1;
+            if self.steps_at_now > STALL_STEPS {
+                let reason = self.wake_reason(node);
+                return Err(WorldError::Stalled { steps: STALL_STEPS, at: self.now, last: node, reason });
+            }
+        }
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => Ok(Step::Happened),
+        }
+    }
+
+    /// What each actor waits for: for a run in which nothing is pending.
+    pub fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
+        self.wakes.iter().map(|(node, wake)| (*node, *wake))
+    }
+
+    fn wake_reason(&self, node: NodeId) -> String {
+        match node {
+            NodeId::Device(index) => self.devices.get(index).map_or(String::new(), DeviceNode::wake_reason),
+            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => String::from("its own timers"),
+        }
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        let wake = self.wakes.values().flatten().min().copied();
+        crate::actor::soonest(self.queue.next_at(), wake)
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Air(pending) => {
+                let mut out = std::mem::take(&mut self.air_output);
+                self.air.happen(self.now, &pending, &mut out);
+                self.apply_air_output(out);
+            }
+            Event::Deliver { to, port, boots, frame } => self.deliver(to, port, boots, frame),
+            Event::Boot { device, epoch, cause } => self.boot(device, epoch, cause),
+            Event::Button { device, down } => {
+                if let Some(node) = self.devices.get_mut(device) {
+                    node.set_button(self.now, down);
+                    self.due.insert(NodeId::Device(device));
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: NodeId, port: Port, boots: u32, frame: Frame) {
+        if port == Port::Air && !self.air.hears(self.now, to) {
+            self.trace.push(self.now, to, What::FrameMissed);
+            return;
+        }
+        match to {
+            NodeId::Device(index) => {
+                let Some(device) = self.devices.get_mut(index) else { return };
+                if !device.is_running() || device.boots() != boots || !device.executor.queues().push_frame(&frame) {
+                    self.trace.push(self.now, to, What::FrameMissed);
+                    return;
+                }
+            }
+            NodeId::Phone(index) => {
+                if let Some(phone) = self.phones.get_mut(index) {
+                    phone.handle_frame(self.now, port, frame);
+                }
+            }
+            NodeId::Router(index) => {
+                if let Some(router) = self.routers.get_mut(index) {
+                    router.handle_frame(self.now, port, frame);
+                }
+            }
+            NodeId::Cloud(index) => {
+                if let Some(cloud) = self.clouds.get_mut(index) {
+                    cloud.handle_frame(self.now, port, frame);
+                }
+            }
+        }
+        self.due.insert(to);
+    }
+
+    fn boot(&mut self, device: usize, epoch: u32, cause: ResetCause) {
+        let node = NodeId::Device(device);
+        let seed = self.seed_of(self.trace.name(node));
+        if let Some(device) = self.devices.get_mut(device)
+            && device.boot(self.now, epoch, cause, seed)
+        {
+            self.due.insert(node);
+        }
+    }
+
+    fn poll_node(&mut self, node: NodeId) {
+        let now = self.now;
+        let wake = match node {
+            NodeId::Device(index) => return self.poll_device(index),
+            NodeId::Phone(index) => {
+                let Some(phone) = self.phones.get_mut(index) else { return };
+                let mut out = Outbox::default();
+                phone.poll(now, &mut out);
+                let wake = phone.next_wake(now);
+                self.apply_outbox(node, out, What::Phone);
+                wake
+            }
+            NodeId::Router(index) => {
+                let Some(router) = self.routers.get_mut(index) else { return };
+                let mut out = Outbox::default();
+                router.poll(now, &mut out);
+                let wake = router.next_wake(now);
+                self.apply_outbox(node, out, What::Router);
+                wake
+            }
+            NodeId::Cloud(index) => {
+                let Some(cloud) = self.clouds.get_mut(index) else { return };
+                let mut out = Outbox::default();
+                cloud.poll(now, &mut out);
+                let wake = cloud.next_wake(now);
+                self.apply_outbox(node, out, What::Cloud);
+                wake
+            }
+        };
+        self.wakes.insert(node, wake);
+    }
+
+    fn apply_outbox<E>(&mut self, node: NodeId, out: Outbox<E>, wrap: fn(E) -> What) {
+        for event in out.events {
+            self.trace.push(self.now, node, wrap(event));
+        }
+        for command in &out.radio {
+            self.command_radio(self.now, node, command);
+        }
+        for (port, frame) in out.frames {
+            self.send(self.now, node, port, frame);
+        }
+    }
+
+    /// Sends a frame at a time that may lie a little ahead, when a device has been writing flash.
+    fn send(&mut self, at: Instant, from: NodeId, port: Port, frame: Frame) {
+        self.trace.push_frame(at, &frame);
+        let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
+        let mut receivers = std::mem::take(&mut self.receivers);
+        receivers.clear();
+        let latency = match port {
+            Port::Air => {
+                self.air.receivers(from, destination, &mut receivers);
+                AIR_LATENCY + self.link.extra_latency
+            }
+            Port::Internet => {
+                self.internet_receivers(from, destination, &mut receivers);
+                INTERNET_LATENCY
+            }
+        };
+        let last = receivers.pop();
+        for to in receivers.drain(..) {
+            self.schedule_delivery(at + latency, to, port, frame.clone());
+        }
+        if let Some(to) = last {
+            self.schedule_delivery(at + latency, to, port, frame);
+        }
+        self.receivers = receivers;
+    }
+
+    fn schedule_delivery(&mut self, at: Instant, to: NodeId, port: Port, frame: Frame) {
+        if port == Port::Air
+            && self.link.loss_permille > 0
+            && self.random.below(1_000) < u64::from(self.link.loss_permille)
+        {
+            return;
+        }
+        let boots = match to {
+            NodeId::Device(index) => self.devices.get(index).map_or(0, DeviceNode::boots),
+            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => 0,
+        };
+        self.queue.schedule(at, Event::Deliver { to, port, boots, frame });
+    }
+
+    fn internet_receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
+        if destination.is_multicast() {
+            receivers.extend(self.internet.values().copied().filter(|node| *node != from));
+        } else {
+            receivers.extend(self.internet.get(&destination.0));
+        }
+    }
+
+    fn command_radio(&mut self, at: Instant, node: NodeId, command: &RadioCommand) {
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.command(at, node, command, &mut out);
+        self.apply_air_output(out);
+    }
+
+    fn vanish(&mut self, node: NodeId) {
+        self.wakes.insert(node, None);
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.vanish(self.now, node, &mut out);
+        self.apply_air_output(out);
+    }
+
+    fn apply_air_output(&mut self, mut out: Vec<AirOutput>) {
+        for output in out.drain(..) {
+            match output {
+                AirOutput::Later(at, pending) => self.queue.schedule(at, Event::Air(pending)),
+                AirOutput::Event(node, event) => self.tell_radio_event(node, event),
+                AirOutput::Station(node, mac, joined) => {
+                    if let NodeId::Router(index) = node
+                        && let Some(router) = self.routers.get_mut(index)
+                    {
+                        router.handle_station(self.now, mac, joined);
+                        self.due.insert(node);
+                    }
+                }
+            }
+        }
+        self.air_output = out;
+    }
+
+    fn tell_radio_event(&mut self, node: NodeId, event: RadioEvent) {
+        match node {
+            NodeId::Device(index) => {
+                if let Some(device) = self.devices.get_mut(index)
+                    && device.is_running()
+                {
+                    device.executor.queues().push_radio_event(event);
+                }
+            }
+            NodeId::Phone(index) => {
+                if let Some(phone) = self.phones.get_mut(index) {
+                    phone.handle_radio(self.now, event);
+                }
+            }
+            NodeId::Router(_) | NodeId::Cloud(_) => {}
+        }
+        self.due.insert(node);
+    }
+}

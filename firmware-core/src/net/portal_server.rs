@@ -1,0 +1,280 @@
+//! The sockets of the access point: DHCP, DNS and several HTTP clients at once.
+//!
+//! A request that needs a decision is handed to the device as [`Asked`]; [`PortalServer::answer`] brings the
+//! decision back. Everything else happens here. One request a connection, as every answer says.
+
+use smoltcp::socket::{tcp, udp};
+use smoltcp::wire::{IpAddress, Ipv4Address};
+
+use super::{Net, TCP_SOCKETS};
+use crate::hal::WakeReason;
+use crate::portal::config_request::{ConfigRequest, Invalid, parse_config};
+use crate::portal::dhcp::{DhcpServer, LeaseEvent, Outcome};
+use crate::portal::dns::{Names, answer};
+use crate::portal::form::Arguments;
+use crate::portal::http::{Parse, REQUEST_LEN_MAX, REQUEST_TIMEOUT, Request, Status, parse};
+use crate::portal::response::{CONTINUE, Content, Context, Response, Uri};
+use crate::portal::routes::{Route, route};
+use crate::product::Product;
+use crate::{Duration, Instant};
+
+/// The HTTP port.
+const HTTP_PORT: u16 = 80;
+/// A phone that takes its answer this slowly has gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than any DHCP or DNS answer of ours.
+const REPLY_LEN_MAX: usize = 576;
+
+/// A request that the device has to answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Who asks; for [`PortalServer::answer`].
+    pub client: usize,
+    /// What is asked.
+    pub route: Route,
+    /// What `/config` asks for, when that is the route.
+    pub config: Option<Result<ConfigRequest, Invalid>>,
+    /// The path, for a 404.
+    pub uri: Uri,
+}
+
+/// What happened at the portal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PortalEvent {
+    /// A phone asks. It waits until it is answered or dropped.
+    Asked(Asked),
+    /// A request was not understood and is answered with this status.
+    Refused(Status),
+    /// A phone was given an address.
+    Leased(Ipv4Address),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Client {
+    Listening,
+    Reading { until: Instant, continued: bool },
+    /// The device has the request.
+    Waiting { head_only: bool },
+    Sending { response: Response, sent: usize, until: Instant },
+    Closing { until: Instant },
+}
+
+/// The servers of the access point.
+pub struct PortalServer {
+    dhcp: DhcpServer,
+    names: Names,
+    captive: bool,
+    clients: [Client; TCP_SOCKETS],
+}
+
+impl PortalServer {
+    /// Servers for a freshly opened access point.
+    pub fn new(product: &Product) -> Self {
+        let captive = product.captive_portal();
+        Self {
+            dhcp: DhcpServer::new(captive.then_some(crate::portal::PORTAL_URI)),
+            names: if captive { Names::Every } else { Names::SetupOnly },
+            captive,
+            clients: core::array::from_fn(|_| Client::Listening),
+        }
+    }
+
+    /// Forgets every client, as when the access point closes. Leases are remembered until the reboot.
+    pub fn reset(&mut self) {
+        self.clients = core::array::from_fn(|_| Client::Listening);
+    }
+
+    /// Answers a request that was [`PortalEvent::Asked`].
+    pub fn answer(&mut self, now: Instant, client: usize, content: Content) {
+        if let Some(client) = self.clients.get_mut(client)
+            && let Client::Waiting { head_only } = *client
+        {
+            let response = Response::new(content, head_only);
+            *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
+        }
+    }
+
+    /// Drops a client without an answer.
+    pub fn drop_client(&mut self, net: &mut Net, client: usize) {
+        if let (Some(client), Some(handle)) = (self.clients.get_mut(client), net.tcp.get(client)) {
+            net.tcp_mut(*handle).abort();
+            *client = Client::Listening;
+        }
+    }
+
+    /// Whether an answer that lists networks is under way, so that the list must stay as it is.
+    pub fn is_sending(&self) -> bool {
+        self.clients.iter().any(|client| matches!(client, Client::Sending { .. }))
+    }
+
+    /// When a slow client's time is up.
+    pub fn poll_timeout(&self) -> Option<(Instant, WakeReason)> {
+        let until = self.clients.iter().filter_map(|client| match client {
+            Client::Listening | Client::Waiting { .. } => None,
+            Client::Reading { until, .. } | Client::Sending { until, .. } | Client::Closing { until } => {
+                Some(*until)
+            }
+        });
+        until.min().map(|at| (at, WakeReason::Portal))
+    }
+
+    /// Serves everybody. Call it again until it returns `None`, then poll the net.
+    pub fn poll(&mut self, now: Instant, net: &mut Net, context: &Context<'_>) -> Option<PortalEvent> {
+        self.poll_dns(net);
+        if let Some(ip) = self.poll_dhcp(now, net) {
+            return Some(PortalEvent::Leased(ip));
+        }
+        for (index, handle) in net.tcp.into_iter().enumerate() {
+            let Some(client) = self.clients.get_mut(index) else { continue };
+            let socket = net.sockets.get_mut::<tcp::Socket<'_>>(handle);
+            let event = poll_client(now, index, client, socket, self.captive, context);
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    fn poll_dns(&mut self, net: &mut Net) {
+        let [_, handle] = net.udp;
+        let socket = net.udp_mut(handle);
+        while socket.can_send() {
+            let Ok((query, meta)) = socket.recv() else { return };
+            let mut reply = [0; REPLY_LEN_MAX];
+            if let Some(len) = answer(query, self.names, &mut reply) {
+                let endpoint = udp::UdpMetadata::from(meta.endpoint);
+                // There is room: `can_send` said so.
+                let _ = socket.send_slice(reply.get(..len).unwrap_or_default(), endpoint);
+            }
+        }
+    }
+
+    /// Serves DHCP clients until one has been given an address.
+    fn poll_dhcp(&mut self, now: Instant, net: &mut Net) -> Option<Ipv4Address> {
+        let [handle, _] = net.udp;
+        let socket = net.udp_mut(handle);
+        while socket.can_send() {
+            let (packet, _) = socket.recv().ok()?;
+            let mut reply = [0; REPLY_LEN_MAX];
+            let Outcome::Reply { len, destination, event } = self.dhcp.handle(now, packet, &mut reply) else {
+                continue;
+            };
+            let endpoint = (IpAddress::Ipv4(destination), DHCP_CLIENT_PORT);
+            // There is room: `can_send` said so.
+            let _ = socket.send_slice(reply.get(..len).unwrap_or_default(), udp::UdpMetadata::from(endpoint));
+            if let LeaseEvent::Given(ip) = event {
+                return Some(ip);
+            }
+        }
+        None
+    }
+}
+
+/// The DHCP client port.
+const DHCP_CLIENT_PORT: u16 = 68;
+
+fn poll_client(
+    now: Instant,
+    index: usize,
+    client: &mut Client,
+    socket: &mut tcp::Socket<'static>,
+    captive: bool,
+    context: &Context<'_>,
+) -> Option<PortalEvent> {
+    if !socket.is_open() && *client != Client::Listening {
+        // The phone has reset the connection.
+        *client = Client::Listening;
+    }
+    match client {
+        Client::Listening => {
+            if !socket.is_open() {
+                // The port is not 0 and the socket is closed, so that listening succeeds.
+                let _ = socket.listen(HTTP_PORT);
+            }
+            if socket.may_recv() || socket.can_recv() {
+                *client = Client::Reading { until: now + REQUEST_TIMEOUT, continued: false };
+                return poll_client(now, index, client, socket, captive, context);
+            }
+            None
+        }
+        Client::Reading { until, continued } => {
+            let (until, continued) = (*until, *continued);
+            read_request(now, index, client, socket, captive, until, continued)
+        }
+        Client::Waiting { .. } => None,
+        Client::Sending { response, sent, until } => {
+            let timed_out = *until <= now;
+            // An error means that the connection is gone, which is seen at the next poll.
+            let _ = socket.send(|room| {
+                let count = response.write(context, *sent, room);
+                *sent += count;
+                (count, ())
+            });
+            if *sent >= response.len(context) {
+                socket.close();
+                *client = Client::Closing { until: now + ANSWER_TIMEOUT };
+            } else if timed_out {
+                socket.abort();
+            }
+            None
+        }
+        Client::Closing { until } => {
+            // What is still being sent to us is of no interest, but must not fill the window.
+            let _ = socket.recv(|bytes| (bytes.len(), ()));
+            if socket.state() == tcp::State::TimeWait {
+                // RFC 9293 would keep the socket for minutes. We have few, and the phone has everything.
+                socket.abort();
+                let _ = socket.listen(HTTP_PORT);
+                *client = Client::Listening;
+            } else if *until <= now {
+                socket.abort();
+            }
+            None
+        }
+    }
+}
+
+fn read_request(
+    now: Instant,
+    index: usize,
+    client: &mut Client,
+    socket: &mut tcp::Socket<'static>,
+    captive: bool,
+    until: Instant,
+    continued: bool,
+) -> Option<PortalEvent> {
+    let may_recv = socket.may_recv();
+    // The connection's first bytes stand at the start of an empty buffer, so that all of them are in one piece.
+    let buffer = socket.peek(REQUEST_LEN_MAX).unwrap_or_default();
+    let refused = match parse(buffer, REQUEST_LEN_MAX) {
+        Parse::Request(request) => {
+            let asked = read_asked(index, &request, captive);
+            *client = Client::Waiting { head_only: request.is_head() };
+            let _ = socket.recv(|bytes| (bytes.len(), ()));
+            return Some(PortalEvent::Asked(asked));
+        }
+        Parse::Refused(status) => status,
+        Parse::NeedMore | Parse::NeedContinue if !may_recv => {
+            // The phone closed in the middle of its request.
+            socket.abort();
+            return None;
+        }
+        Parse::NeedMore | Parse::NeedContinue if until <= now => Status::RequestTimeout,
+        Parse::NeedContinue if !continued => {
+            // A buffer without room means that the phone waits a little longer.
+            let _ = socket.send_slice(CONTINUE);
+            *client = Client::Reading { until, continued: true };
+            return None;
+        }
+        Parse::NeedMore | Parse::NeedContinue => return None,
+    };
+    let _ = socket.recv(|bytes| (bytes.len(), ()));
+    *client = Client::Sending { response: Response::error(refused), sent: 0, until: now + ANSWER_TIMEOUT };
+    Some(PortalEvent::Refused(refused))
+}
+
+fn read_asked(client: usize, request: &Request<'_>, captive: bool) -> Asked {
+    let route = route(request, captive);
+    let config = (route == Route::Config).then(|| parse_config(&Arguments::of(request)));
+    Asked { client, route, config, uri: Uri::new(request.path) }
+}

@@ -1,0 +1,183 @@
+//! A [`Platform`] made of queues: the world fills and drains it, the device polls it.
+
+use core::fmt;
+
+use embedded_storage::nor_flash::MultiwriteNorFlash;
+use firmware_core::Instant;
+use firmware_core::hal::{Console, Panel, Platform, Radio, RadioCommand, RadioEvent, TraceSink};
+use firmware_core::panel::Pattern;
+use firmware_core::trace::Event;
+use smoltcp::phy::{self, DeviceCapabilities, Medium};
+
+use crate::cut_flash::CutFlash;
+use crate::modelled_tls::ClientChannel;
+use crate::queues::{FRAME_LEN_MAX, FrameBuffer, Queues};
+
+/// The platform of a device behind the seam: queues, flash that can lose its power, a modelled channel.
+///
+/// Once the flash is dead everything the device still does is dropped, as if the processor had stopped.
+pub struct TurnPlatform<F> {
+    wire: Wire,
+    flash: CutFlash<F>,
+    secure: ClientChannel,
+}
+
+/// The queues as a network device.
+pub struct Wire {
+    queues: Queues,
+    /// Set when the power went; nothing gets out any more.
+    dead: bool,
+}
+
+impl<F: MultiwriteNorFlash> TurnPlatform<F> {
+    /// A platform with this flash and empty queues.
+    pub fn new(flash: CutFlash<F>) -> Self {
+        Self { wire: Wire { queues: Queues::default(), dead: false }, flash, secure: ClientChannel::default() }
+    }
+
+    /// The queues, for the world.
+    pub fn queues(&mut self) -> &mut Queues {
+        &mut self.wire.queues
+    }
+
+    /// The flash, for the world.
+    pub fn flash_mut(&mut self) -> &mut CutFlash<F> {
+        &mut self.flash
+    }
+
+    /// Puts what the flash did since the last call into the list of effects, and notices lost power. Call
+    /// it when a poll is over, before the effects are read.
+    pub fn end_turn(&mut self) -> TurnEnd {
+        self.sync();
+        if self.wire.dead { TurnEnd::PowerLost } else { TurnEnd::Alive }
+    }
+
+    /// Restores power for the next boot: flash works again, inputs are forgotten.
+    pub fn power_on(&mut self) {
+        self.flash.power_on();
+        self.wire.dead = false;
+        self.wire.queues.clear_inputs();
+        self.secure = ClientChannel::default();
+    }
+
+    /// Keeps flash operations in order with everything else.
+    fn sync(&mut self) {
+        while let Some(operation) = self.flash.poll_operation() {
+            self.wire.queues.push_flash(operation);
+        }
+        self.wire.dead |= self.flash.is_dead();
+    }
+
+    fn effect(&mut self, f: impl FnOnce(&mut Queues)) {
+        self.sync();
+        if !self.wire.dead {
+            f(&mut self.wire.queues);
+        }
+    }
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TurnEnd {
+    /// The device runs.
+    Alive,
+    /// The flash budget was used up: the device is dead until its next boot.
+    PowerLost,
+}
+
+impl<F: MultiwriteNorFlash> Radio for TurnPlatform<F> {
+    fn command(&mut self, command: RadioCommand) {
+        self.effect(|queues| queues.push_radio_command(command));
+    }
+
+    fn poll_event(&mut self) -> Option<RadioEvent> {
+        self.wire.queues.pop_radio_event()
+    }
+}
+
+impl<F: MultiwriteNorFlash> Panel for TurnPlatform<F> {
+    fn poll_button(&mut self) -> Option<(Instant, bool)> {
+        self.wire.queues.pop_button_edge()
+    }
+
+    fn show(&mut self, pattern: Pattern) {
+        self.effect(|queues| queues.push_pattern(pattern));
+    }
+}
+
+impl<F: MultiwriteNorFlash> Console for TurnPlatform<F> {
+    fn poll_byte(&mut self) -> Option<u8> {
+        self.wire.queues.pop_console()
+    }
+
+    fn print(&mut self, text: fmt::Arguments<'_>) {
+        self.effect(|queues| queues.push_console_text(text));
+    }
+}
+
+impl<F: MultiwriteNorFlash> TraceSink for TurnPlatform<F> {
+    fn trace(&mut self, event: Event) {
+        self.effect(|queues| queues.push_trace(event));
+    }
+}
+
+impl<F: MultiwriteNorFlash> Platform for TurnPlatform<F> {
+    type Phy = Wire;
+    type Flash = CutFlash<F>;
+    type Secure = ClientChannel;
+
+    fn phy(&mut self) -> &mut Wire {
+        self.sync();
+        &mut self.wire
+    }
+
+    fn flash(&mut self) -> &mut CutFlash<F> {
+        &mut self.flash
+    }
+
+    fn secure(&mut self) -> Option<&mut ClientChannel> {
+        Some(&mut self.secure)
+    }
+}
+
+impl phy::Device for Wire {
+    type RxToken<'a> = RxToken;
+    type TxToken<'a> = TxToken<'a>;
+
+    fn receive(&mut self, _now: Instant) -> Option<(RxToken, TxToken<'_>)> {
+        if self.dead || !self.queues.has_room_to_send() {
+            return None;
+        }
+        let frame = self.queues.pop_frame()?;
+        Some((RxToken(frame), TxToken(&mut self.queues)))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
+        (!self.dead && self.queues.has_room_to_send()).then_some(TxToken(&mut self.queues))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = FRAME_LEN_MAX;
+        capabilities
+    }
+}
+
+/// A received frame on its way into smoltcp.
+pub struct RxToken(FrameBuffer);
+
+impl phy::RxToken for RxToken {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+/// Room for one frame that smoltcp sends.
+pub struct TxToken<'a>(&'a mut Queues);
+
+impl phy::TxToken for TxToken<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.0.send_frame(len, f)
+    }
+}

@@ -1,0 +1,338 @@
+//! What happened in a run: one list of entries, from which the story, the exact trace and the timeline are
+//! written.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use firmware_core::hal::{RadioCommand, ResetCause};
+use firmware_core::panel::Pattern;
+use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
+use firmware_core::trace::{Event, Stored};
+use hil_link::cut_flash::{FlashOperation, OperationKind};
+use smoltcp::time::Instant;
+
+use crate::world::NodeId;
+use crate::{cloud, phone, router};
+
+/// One thing that happened, when, and to whom.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When, in the world's time.
+    pub at: Instant,
+    /// To whom.
+    pub actor: NodeId,
+    /// What.
+    pub what: What,
+}
+
+/// Everything that a run records.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// The device told what it does.
+    Device(Event),
+    /// The device told its radio something.
+    Radio(RadioCommand),
+    /// The device changed its indicator.
+    Pattern(Pattern),
+    /// The device touched its flash.
+    Flash(FlashOperation),
+    /// The device printed a line.
+    Console(String),
+    /// A device's power came on, and it will start.
+    PowerOn,
+    /// A device's power went.
+    PowerOff,
+    /// A device's power went in the middle of a flash operation.
+    PowerCut,
+    /// A frame reached a radio that was off or has restarted since.
+    FrameMissed,
+    /// The phone or its app did something.
+    Phone(phone::Event),
+    /// The router did something.
+    Router(router::Event),
+    /// The cloud did something.
+    Cloud(cloud::Event),
+    /// The scenario came to a step: its number from 1, and what it says.
+    Step(usize, String),
+}
+
+/// The record of one run.
+#[derive(Debug, Default)]
+pub struct Trace {
+    entries: Vec<Entry>,
+    names: BTreeMap<NodeId, String>,
+    frames: u64,
+    frames_digest: Digest,
+}
+
+#[derive(Debug)]
+struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(FNV_OFFSET)
+    }
+}
+
+impl Trace {
+    /// Gives an actor the name it appears under.
+    pub fn set_name(&mut self, actor: NodeId, name: &str) {
+        self.names.insert(actor, name.to_owned());
+    }
+
+    /// The name of an actor.
+    pub fn name(&self, actor: NodeId) -> &str {
+        self.names.get(&actor).map_or("?", String::as_str)
+    }
+
+    /// Every actor in order.
+    pub fn actors(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.names.iter().map(|(actor, name)| (*actor, name.as_str()))
+    }
+
+    /// Records an entry.
+    pub fn push(&mut self, at: Instant, actor: NodeId, what: What) {
+        self.entries.push(Entry { at, actor, what });
+    }
+
+    /// Takes a sent frame into the digest.
+    pub fn push_frame(&mut self, at: Instant, frame: &[u8]) {
+        self.frames += 1;
+        let len = u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let mut hash = fnv1a64_continue(self.frames_digest.0, &at.total_micros().to_le_bytes());
+        hash = fnv1a64_continue(hash, &len);
+        // Eight bytes a step: the digest of a run must not cost more than the run.
+        let (words, rest) = frame.as_chunks::<8>();
+        for word in words {
+            hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x0000_0100_0000_01B3);
+            hash ^= hash >> 32;
+        }
+        self.frames_digest.0 = fnv1a64_continue(hash, rest);
+    }
+
+    /// The entries in the order of their times.
+    ///
+    /// A device that writes flash is ahead of the others: its later effects carry later times. So the list
+    /// is sorted once the run is over; entries of one time keep their order.
+    pub fn sort(&mut self) {
+        self.entries.sort_by_key(|entry| entry.at);
+    }
+
+    /// The entries recorded so far.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// How many frames were sent.
+    pub fn frame_count(&self) -> u64 {
+        self.frames
+    }
+
+    /// The story: the milestones, without times.
+    pub fn story(&self) -> String {
+        let mut story = String::new();
+        for entry in self.entries.iter().filter(|entry| is_story(&entry.what)) {
+            // Writing to a string does not fail.
+            let _ = writeln!(story, "{}: {}", self.name(entry.actor), entry.what);
+        }
+        story
+    }
+
+    /// The exact trace: every entry with its virtual time, repeats folded, and a digest of all frames.
+    pub fn exact(&self) -> String {
+        let mut exact = String::new();
+        let mut last = String::new();
+        let mut repeats = 0_u32;
+        let flush = |exact: &mut String, repeats: u32| {
+            if repeats > 0 {
+                let _ = writeln!(exact, "{:>28} again, {repeats} more", "");
+            }
+        };
+        for entry in self.entries.iter().filter(|entry| is_exact(&entry.what)) {
+            let line = format!("{:<10} {}", self.name(entry.actor), entry.what);
+            if line == last {
+                repeats += 1;
+                continue;
+            }
+            flush(&mut exact, repeats);
+            repeats = 0;
+            let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
+            last = line;
+        }
+        flush(&mut exact, repeats);
+        let _ = writeln!(exact, "{} frames, digest {:016x}", self.frames, self.frames_digest.0);
+        exact
+    }
+
+    /// One number for everything that the exact trace says.
+    pub fn hash(&self) -> u64 {
+        fnv1a64_continue(FNV_OFFSET, self.exact().as_bytes())
+    }
+}
+
+/// Whether an entry is a milestone of the story.
+pub fn is_story(what: &What) -> bool {
+    match what {
+        What::Device(event) => is_milestone(event),
+        What::PowerOn | What::PowerOff | What::PowerCut => true,
+        What::Phone(event) => event.is_story(),
+        What::Router(event) => event.is_story(),
+        What::Cloud(event) => event.is_story(),
+        What::Radio(_)
+        | What::Pattern(_)
+        | What::Flash(_)
+        | What::Console(_)
+        | What::FrameMissed
+        | What::Step(..) => false,
+    }
+}
+
+/// Whether an entry stands in the exact trace: all but console text, which may name hardware, and the
+/// scenario's own steps.
+fn is_exact(what: &What) -> bool {
+    !matches!(what, What::Console(_) | What::Step(..))
+}
+
+fn is_milestone(event: &Event) -> bool {
+    match event {
+        Event::Booted(_)
+        | Event::State { .. }
+        | Event::ApUp(_)
+        | Event::ApDown
+        | Event::Request { .. }
+        | Event::Stored(_)
+        | Event::Accepted
+        | Event::Rejected(_)
+        | Event::Erased
+        | Event::FlashFailed
+        | Event::Joined(_)
+        | Event::Address { .. }
+        | Event::SecureOpened(_)
+        | Event::SecureFailed(_)
+        | Event::LoginStatus(_)
+        | Event::Redirected(..)
+        | Event::ConfigTimeout
+        | Event::ButtonPressed
+        | Event::ButtonReleased(_) => true,
+        Event::ClientJoined(_)
+        | Event::ClientLeft(_)
+        | Event::LeaseGiven(_)
+        | Event::AttemptSpent(_)
+        | Event::ScanStarted
+        | Event::ScanDone(_)
+        | Event::Joining(_)
+        | Event::JoinFailed(_)
+        | Event::Disconnected(_)
+        | Event::RoundFailed(_)
+        | Event::Resolved(_)
+        | Event::ResolveFailed
+        | Event::Connecting { .. }
+        | Event::ConnectFailed
+        | Event::LoginTimeout
+        | Event::SessionLost
+        | Event::Rebooting => false,
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(event) => write_device_event(f, event),
+            Self::Radio(command) => match command {
+                RadioCommand::Off => f.write_str("radio: off"),
+                RadioCommand::StartAp { ssid, channel } => write!(f, "radio: open {ssid} on channel {channel}"),
+                RadioCommand::Scan { probe: None } => f.write_str("radio: scan"),
+                RadioCommand::Scan { probe: Some(ssid) } => write!(f, "radio: scan and ask for {ssid}"),
+                RadioCommand::Join { ssid, bssid, channel, .. } => {
+                    write!(f, "radio: join {ssid} at {bssid} on channel {channel}")
+                }
+            },
+            Self::Pattern(pattern) => {
+                let colour = pattern.colour;
+                write!(f, "indicator: {:?} ", pattern.kind)?;
+                write!(f, "#{:02X}{:02X}{:02X}", colour.red, colour.green, colour.blue)
+            }
+            Self::Flash(operation) => {
+                let kind = match operation.kind {
+                    OperationKind::Erase => "erase",
+                    OperationKind::Program => "program",
+                };
+                let FlashOperation { offset, len, digest, .. } = operation;
+                write!(f, "flash: {kind} {len} bytes at {offset}, digest {digest:016x}")
+            }
+            Self::Console(line) => write!(f, "prints {line}"),
+            Self::PowerOn => f.write_str("power on"),
+            Self::PowerOff => f.write_str("power off"),
+            Self::PowerCut => f.write_str("power cut while writing flash"),
+            Self::FrameMissed => f.write_str("misses a frame"),
+            Self::Phone(event) => event.fmt(f),
+            Self::Router(event) => event.fmt(f),
+            Self::Cloud(event) => event.fmt(f),
+            Self::Step(number, text) => write!(f, "step {number}: {text}"),
+        }
+    }
+}
+
+fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
+    match event {
+        Event::Booted(cause) => write!(f, "boots after {}", cause_name(*cause)),
+        Event::State { from, to } => write!(f, "{from} => {to}"),
+        Event::ApUp(ssid) => write!(f, "opens the access point {ssid}"),
+        Event::ApDown => f.write_str("closes the access point"),
+        Event::ClientJoined(mac) => write!(f, "sees station {mac} join"),
+        Event::ClientLeft(mac) => write!(f, "sees station {mac} leave"),
+        Event::LeaseGiven(ip) => write!(f, "leases {ip}"),
+        Event::Request { route, status: 0 } => write!(f, "drops the request for {route}"),
+        Event::Request { route, status } => write!(f, "answers {route} with {status}"),
+        Event::Stored(Stored::Trial) => f.write_str("stores the configuration as a trial"),
+        Event::Stored(Stored::Valid) => f.write_str("stores the configuration as valid"),
+        Event::AttemptSpent(left) => write!(f, "spends an attempt of the trial, {left} left"),
+        Event::Accepted => f.write_str("marks the trial as valid"),
+        Event::Rejected(error) => write!(f, "rejects the trial with {}", error.code()),
+        Event::Erased => f.write_str("erases every record"),
+        Event::FlashFailed => f.write_str("cannot write its flash"),
+        Event::ScanStarted => f.write_str("starts a scan"),
+        Event::ScanDone(count) => write!(f, "hears {count} networks"),
+        Event::Joining(bssid) => write!(f, "joins {bssid}"),
+        Event::Joined(ssid) => write!(f, "is associated with {ssid}"),
+        Event::JoinFailed(failure) => write!(f, "is not let in: {failure:?}"),
+        Event::Disconnected(reason) => write!(f, "loses the network, reason {reason}"),
+        Event::Address { ip, fixed: true } => write!(f, "uses the fixed address {ip}"),
+        Event::Address { .. } => f.write_str("gets an address"),
+        Event::RoundFailed(error) => write!(f, "fails a round with {}", error.code()),
+        Event::Resolved(ip) => write!(f, "learns that the cloud is at {ip}"),
+        Event::ResolveFailed => f.write_str("cannot resolve the cloud's name"),
+        Event::Connecting { host, port } => write!(f, "connects to {host}:{port}"),
+        Event::ConnectFailed => f.write_str("does not reach the cloud"),
+        Event::SecureOpened(kind) => write!(f, "opens the secure channel, tls={kind}"),
+        Event::SecureFailed(error) => write!(f, "refuses the secure channel: {error:?}"),
+        Event::LoginStatus(status) => write!(f, "is told login status {status}"),
+        Event::LoginTimeout => f.write_str("gets no answer to its login"),
+        Event::Redirected(host, port) => write!(f, "is redirected to {host}:{port}"),
+        Event::SessionLost => f.write_str("loses the cloud"),
+        Event::ConfigTimeout => f.write_str("gives up waiting for a phone"),
+        Event::ButtonPressed => f.write_str("feels its button go down"),
+        Event::ButtonReleased(ms) => write!(f, "feels its button go up after {ms} ms"),
+        Event::Rebooting => f.write_str("restarts"),
+    }
+}
+
+fn cause_name(cause: ResetCause) -> &'static str {
+    match cause {
+        ResetCause::PowerOn => "power-on",
+        ResetCause::Software => "a restart",
+        ResetCause::Brownout => "a brownout",
+        ResetCause::Watchdog => "the watchdog",
+    }
+}
+
+/// A time as seconds with six decimals, computed without floats.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds(pub Instant);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.total_micros();
+        f.pad(&format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+    }
+}

@@ -1,0 +1,458 @@
+//! The air: who opens an access point, who hears whom, who is associated with what.
+//!
+//! It knows radios, not packets: association takes its time and fails with a reason, a scan takes 120 ms a
+//! channel, a soft-AP is deaf while it scans. Which frame reaches whom follows from the associations.
+
+use std::collections::BTreeMap;
+
+use firmware_core::config::{Passphrase, Ssid};
+use firmware_core::hal::{JoinFailure, Network, RadioCommand, RadioEvent, Security};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::EthernetAddress;
+
+use super::NodeId;
+
+/// Time on each channel of a scan (the ESP32's default for an active scan).
+const SCAN_DWELL: Duration = Duration::from_millis(120);
+/// Time on the home channel between two others while an access point is up.
+const SCAN_HOME: Duration = Duration::from_millis(30);
+/// Channels 1 to 13.
+const SCAN_CHANNELS: u32 = 13;
+/// From the command to the first beacon.
+const AP_START: Duration = Duration::from_millis(250);
+/// Authentication and association with an open network.
+const ASSOCIATION: Duration = Duration::from_millis(120);
+/// The four-way handshake behind it.
+const HANDSHAKE: Duration = Duration::from_millis(600);
+/// Until a handshake with a wrong key is given up (the fourth retry of its first message).
+const HANDSHAKE_LIMIT: Duration = Duration::from_millis(2_400);
+/// Until a join with an access point that does not answer is given up.
+const JOIN_LIMIT: Duration = Duration::from_millis(1_000);
+/// Until a station notices that its access point has gone (the ESP32's default of 6 s without a beacon).
+const BEACON_LOSS: Duration = Duration::from_secs(6);
+/// Until an access point notices that a station has gone (the ESP32's default of 300 s of silence).
+const STATION_LOSS: Duration = Duration::from_secs(300);
+/// Stations a soft-AP takes (Edgent: framework default of 4).
+pub const SOFT_AP_STATIONS_MAX: usize = 4;
+
+/// IEEE 802.11 reason 3: the sender is leaving.
+const REASON_LEAVING: u16 = 3;
+/// The ESP32's own reason for beacons that no longer come.
+const REASON_BEACON_LOSS: u16 = 200;
+/// Weaker than this, in dBm, nothing is heard.
+const SENSITIVITY: i8 = -96;
+
+/// A channel above the 2.4 GHz band's last one is in the 5 GHz band, which an ESP32-C3 does not hear.
+const LAST_24_GHZ_CHANNEL: u8 = 14;
+
+/// One access point on the air.
+#[derive(Clone, Debug)]
+pub struct AccessPoint {
+    /// Whose it is.
+    pub owner: NodeId,
+    /// Its name.
+    pub ssid: Ssid,
+    /// Its secret, empty when open.
+    pub passphrase: Passphrase,
+    /// What it asks of a station.
+    pub security: Security,
+    /// Whether its beacons are without a name.
+    pub hidden: bool,
+    /// Its channel.
+    pub channel: u8,
+    /// How strong it is heard, in dBm.
+    pub rssi: i8,
+    /// The most stations it takes.
+    pub capacity: usize,
+}
+
+/// What a radio does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RadioState {
+    Off,
+    /// Its access point is up, or will be when the pending event comes.
+    AccessPoint { bssid: EthernetAddress },
+    /// Not associated.
+    Idle,
+    Associated { bssid: EthernetAddress },
+}
+
+#[derive(Debug)]
+struct RadioNode {
+    mac: EthernetAddress,
+    state: RadioState,
+    /// Counts commands; what an earlier command would have led to no longer happens.
+    generation: u32,
+    deaf_until: Instant,
+}
+
+/// Something that will happen to a radio, unless it gets another command first.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    node: NodeId,
+    generation: u32,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    ApStarts { ssid: Ssid, channel: u8 },
+    ScanEnds { probe: Option<Ssid> },
+    JoinEnds { bssid: EthernetAddress, result: Result<(), JoinFailure> },
+    BeaconsMissed { bssid: EthernetAddress },
+    StationMissed { bssid: EthernetAddress, station: EthernetAddress, since: u64 },
+}
+
+/// What the air asks of the world.
+#[derive(Debug)]
+pub enum AirOutput {
+    /// Let this happen later.
+    Later(Instant, Pending),
+    /// Tell a radio's owner.
+    Event(NodeId, RadioEvent),
+    /// Tell a router that a station came or went.
+    Station(NodeId, EthernetAddress, bool),
+}
+
+/// Every radio and access point of a world.
+#[derive(Debug, Default)]
+pub struct Air {
+    radios: BTreeMap<NodeId, RadioNode>,
+    access_points: BTreeMap<[u8; 6], AccessPoint>,
+    /// Which station is associated with which access point, and since which association.
+    stations: BTreeMap<[u8; 6], Station>,
+    associations: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Station {
+    bssid: [u8; 6],
+    owner: NodeId,
+    since: u64,
+}
+
+impl Air {
+    /// Adds a radio that is off. `mac` is its station address; its soft-AP takes the next one.
+    pub fn add_radio(&mut self, node: NodeId, mac: EthernetAddress) {
+        let radio = RadioNode { mac, state: RadioState::Off, generation: 0, deaf_until: Instant::ZERO };
+        self.radios.insert(node, radio);
+    }
+
+    /// Puts an access point on the air.
+    pub fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
+        self.access_points.insert(bssid.0, access_point);
+    }
+
+    /// Every access point, by its address.
+    pub fn access_points_mut(&mut self) -> impl Iterator<Item = (EthernetAddress, &mut AccessPoint)> {
+        self.access_points.iter_mut().map(|(bssid, ap)| (EthernetAddress(*bssid), ap))
+    }
+
+    /// The access point that a node's radio is associated with.
+    pub fn joined(&self, node: NodeId) -> Option<EthernetAddress> {
+        match self.radios.get(&node)?.state {
+            RadioState::Associated { bssid } => Some(bssid),
+            RadioState::Off | RadioState::AccessPoint { .. } | RadioState::Idle => None,
+        }
+    }
+
+    /// The access point with an address.
+    pub fn access_point(&self, bssid: EthernetAddress) -> Option<&AccessPoint> {
+        self.access_points.get(&bssid.0)
+    }
+
+    /// Carries out what a node tells its radio.
+    pub fn command(&mut self, now: Instant, node: NodeId, command: &RadioCommand, out: &mut Vec<AirOutput>) {
+        let was_ap = self.own_ap(node);
+        match command {
+            RadioCommand::Off => {
+                self.leave(now, node, out);
+                self.next_generation(node);
+                self.set_state(node, RadioState::Off);
+            }
+            RadioCommand::StartAp { ssid, channel } => {
+                self.leave(now, node, out);
+                let what = What::ApStarts { ssid: ssid.clone(), channel: *channel };
+                self.later(now + AP_START, node, what, out);
+                self.set_state(node, RadioState::Idle);
+            }
+            RadioCommand::Scan { probe } => {
+                let home = if was_ap.is_some() { SCAN_HOME } else { Duration::ZERO };
+                let ends_at = now + (SCAN_DWELL + home) * SCAN_CHANNELS;
+                if let Some(radio) = self.radios.get_mut(&node) {
+                    radio.deaf_until = if was_ap.is_some() { ends_at } else { Instant::ZERO };
+                    if radio.state == RadioState::Off {
+                        radio.state = RadioState::Idle;
+                    }
+                }
+                self.later(ends_at, node, What::ScanEnds { probe: probe.clone() }, out);
+            }
+            RadioCommand::Join { ssid, passphrase, bssid, channel } => {
+                self.leave(now, node, out);
+                self.set_state(node, RadioState::Idle);
+                let (takes, result) = self.try_join(*bssid, ssid, passphrase, *channel);
+                self.later(now + takes, node, What::JoinEnds { bssid: *bssid, result }, out);
+            }
+        }
+    }
+
+    /// Lets something pending happen, if no later command has overtaken it.
+    pub fn happen(&mut self, now: Instant, pending: &Pending, out: &mut Vec<AirOutput>) {
+        let node = pending.node;
+        match &pending.what {
+            What::StationMissed { bssid, station, since } => {
+                if self.stations.get(&station.0).is_some_and(|found| found.since == *since) {
+                    self.stations.remove(&station.0);
+                    self.tell_owner(*bssid, *station, false, out);
+                }
+                return;
+            }
+            What::BeaconsMissed { bssid } => {
+                // An access point that has come back meanwhile no longer knows the station either.
+                let mac = self.radios.get(&node).map(|radio| radio.mac.0);
+                let known = mac.and_then(|mac| self.stations.get(&mac)).is_some_and(|found| found.bssid == bssid.0);
+                if !known && self.joined(node) == Some(*bssid) {
+                    self.set_state(node, RadioState::Idle);
+                    out.push(AirOutput::Event(node, RadioEvent::Disconnected(REASON_BEACON_LOSS)));
+                }
+                return;
+            }
+            What::ApStarts { .. } | What::ScanEnds { .. } | What::JoinEnds { .. } => {}
+        }
+        if self.radios.get(&node).is_none_or(|radio| radio.generation != pending.generation) {
+            return;
+        }
+        match &pending.what {
+            What::ApStarts { ssid, channel } => self.on_ap_starts(node, ssid, *channel, out),
+            What::ScanEnds { probe } => self.on_scan_ends(node, probe.as_ref(), out),
+            What::JoinEnds { bssid, result } => self.on_join_ends(node, *bssid, *result, out),
+            What::BeaconsMissed { .. } | What::StationMissed { .. } => {}
+        }
+    }
+
+    /// A radio loses its power in mid-air: nobody is told, others notice by silence.
+    pub fn vanish(&mut self, now: Instant, node: NodeId, out: &mut Vec<AirOutput>) {
+        if let Some(bssid) = self.own_ap(node) {
+            self.remove_access_point(now, bssid, out);
+        }
+        if let Some(bssid) = self.joined(node)
+            && let Some(mac) = self.radios.get(&node).map(|radio| radio.mac)
+            && let Some(station) = self.stations.get(&mac.0)
+        {
+            let what = What::StationMissed { bssid, station: mac, since: station.since };
+            out.push(AirOutput::Later(now + STATION_LOSS, Pending { node, generation: 0, what }));
+        }
+        self.next_generation(node);
+        self.set_state(node, RadioState::Off);
+    }
+
+    /// Takes an access point off the air without a word; its stations notice that its beacons are missing.
+    pub fn remove_access_point(&mut self, now: Instant, bssid: EthernetAddress, out: &mut Vec<AirOutput>) {
+        self.access_points.remove(&bssid.0);
+        self.stations.retain(|_, station| station.bssid != bssid.0);
+        for (node, radio) in &self.radios {
+            if radio.state == (RadioState::Associated { bssid }) {
+                let pending =
+                    Pending { node: *node, generation: radio.generation, what: What::BeaconsMissed { bssid } };
+                out.push(AirOutput::Later(now + BEACON_LOSS, pending));
+            }
+        }
+    }
+
+    /// An access point throws its stations out, with an IEEE 802.11 reason code.
+    pub fn deauthenticate(&mut self, bssid: EthernetAddress, reason: u16, out: &mut Vec<AirOutput>) {
+        let stations: Vec<NodeId> = self
+            .radios
+            .iter()
+            .filter(|(_, radio)| radio.state == (RadioState::Associated { bssid }))
+            .map(|(node, _)| *node)
+            .collect();
+        for node in stations {
+            if let Some(mac) = self.radios.get(&node).map(|radio| radio.mac) {
+                self.stations.remove(&mac.0);
+                self.tell_owner(bssid, mac, false, out);
+            }
+            self.set_state(node, RadioState::Idle);
+            out.push(AirOutput::Event(node, RadioEvent::Disconnected(reason)));
+        }
+    }
+
+    /// Who receives a frame that a node's radio sends, in a fixed order.
+    pub fn receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
+        let owner = match self.radios.get(&from).map(|radio| &radio.state) {
+            Some(RadioState::Associated { bssid }) => match self.access_points.get(&bssid.0) {
+                Some(ap) => ap.owner,
+                None => return,
+            },
+            Some(RadioState::AccessPoint { .. }) | None => from,
+            Some(RadioState::Off | RadioState::Idle) => return,
+        };
+        let to_all = destination.is_multicast();
+        if owner != from && (to_all || !self.is_station(destination)) {
+            receivers.push(owner);
+        }
+        for (mac, station) in &self.stations {
+            let owned = self.access_points.get(&station.bssid).is_some_and(|ap| ap.owner == owner);
+            if owned && station.owner != from && (to_all || destination.0 == *mac) {
+                receivers.push(station.owner);
+            }
+        }
+    }
+
+    /// Whether a node's radio hears frames now.
+    pub fn hears(&self, now: Instant, node: NodeId) -> bool {
+        self.radios.get(&node).is_none_or(|radio| match radio.state {
+            RadioState::Off | RadioState::Idle => false,
+            RadioState::AccessPoint { .. } | RadioState::Associated { .. } => radio.deaf_until <= now,
+        })
+    }
+
+    fn is_station(&self, mac: EthernetAddress) -> bool {
+        self.stations.contains_key(&mac.0)
+    }
+
+    /// The address of the access point that a node's own radio has opened.
+    pub fn own_ap(&self, node: NodeId) -> Option<EthernetAddress> {
+        match self.radios.get(&node)?.state {
+            RadioState::AccessPoint { bssid } => Some(bssid),
+            RadioState::Off | RadioState::Idle | RadioState::Associated { .. } => None,
+        }
+    }
+
+    /// Ends what a radio has: its access point with a word to its stations, its association with a word to
+    /// its access point.
+    fn leave(&mut self, now: Instant, node: NodeId, out: &mut Vec<AirOutput>) {
+        if let Some(bssid) = self.own_ap(node) {
+            self.deauthenticate(bssid, REASON_LEAVING, out);
+            self.remove_access_point(now, bssid, out);
+        }
+        if let Some(bssid) = self.joined(node)
+            && let Some(mac) = self.radios.get(&node).map(|radio| radio.mac)
+            && self.stations.remove(&mac.0).is_some()
+        {
+            self.tell_owner(bssid, mac, false, out);
+        }
+    }
+
+    /// How long a join takes and how it ends, as far as it is certain now.
+    fn try_join(
+        &self,
+        bssid: EthernetAddress,
+        ssid: &Ssid,
+        passphrase: &Passphrase,
+        channel: u8,
+    ) -> (Duration, Result<(), JoinFailure>) {
+        let Some(ap) = self.access_points.get(&bssid.0).filter(|ap| is_audible(ap)) else {
+            return (JOIN_LIMIT, Err(JoinFailure::NotFound));
+        };
+        if ap.ssid != *ssid || ap.channel != channel {
+            return (JOIN_LIMIT, Err(JoinFailure::NotFound));
+        }
+        let members = self.stations.values().filter(|station| station.bssid == bssid.0).count();
+        if members >= ap.capacity {
+            return (ASSOCIATION, Err(JoinFailure::Refused));
+        }
+        match ap.security {
+            Security::Open if passphrase.is_empty() => (ASSOCIATION, Ok(())),
+            Security::Open | Security::Wpa2Enterprise => (ASSOCIATION, Err(JoinFailure::Security)),
+            _ if passphrase.is_empty() => (ASSOCIATION, Err(JoinFailure::Security)),
+            _ if ap.passphrase == *passphrase => (ASSOCIATION + HANDSHAKE, Ok(())),
+            _ => (ASSOCIATION + HANDSHAKE_LIMIT, Err(JoinFailure::Handshake)),
+        }
+    }
+
+    fn on_ap_starts(&mut self, node: NodeId, ssid: &Ssid, channel: u8, out: &mut Vec<AirOutput>) {
+        let Some(radio) = self.radios.get_mut(&node) else { return };
+        let bssid = firmware_core::portal::ap_bssid(radio.mac);
+        radio.state = RadioState::AccessPoint { bssid };
+        radio.deaf_until = Instant::ZERO;
+        let access_point = AccessPoint {
+            owner: node,
+            ssid: ssid.clone(),
+            passphrase: Passphrase::default(),
+            security: Security::Open,
+            hidden: false,
+            channel,
+            rssi: -40,
+            capacity: SOFT_AP_STATIONS_MAX,
+        };
+        self.access_points.insert(bssid.0, access_point);
+        out.push(AirOutput::Event(node, RadioEvent::ApStarted));
+    }
+
+    fn on_scan_ends(&mut self, node: NodeId, probe: Option<&Ssid>, out: &mut Vec<AirOutput>) {
+        if let Some(radio) = self.radios.get_mut(&node) {
+            radio.deaf_until = Instant::ZERO;
+        }
+        for (bssid, ap) in &self.access_points {
+            if ap.owner == node || !is_audible(ap) {
+                continue;
+            }
+            let named = !ap.hidden || probe == Some(&ap.ssid);
+            let network = Network {
+                ssid: if named { ap.ssid.clone() } else { Ssid::default() },
+                bssid: EthernetAddress(*bssid),
+                channel: ap.channel,
+                rssi: ap.rssi,
+                security: ap.security,
+            };
+            out.push(AirOutput::Event(node, RadioEvent::ScanResult(network)));
+        }
+        out.push(AirOutput::Event(node, RadioEvent::ScanDone(true)));
+    }
+
+    fn on_join_ends(
+        &mut self,
+        node: NodeId,
+        bssid: EthernetAddress,
+        result: Result<(), JoinFailure>,
+        out: &mut Vec<AirOutput>,
+    ) {
+        // The access point may have gone since the join began.
+        let result = if self.access_points.contains_key(&bssid.0) { result } else { Err(JoinFailure::NotFound) };
+        let Some(radio) = self.radios.get_mut(&node) else { return };
+        if let Err(failure) = result {
+            out.push(AirOutput::Event(node, RadioEvent::JoinFailed(failure)));
+            return;
+        }
+        radio.state = RadioState::Associated { bssid };
+        let mac = radio.mac;
+        self.associations += 1;
+        self.stations.insert(mac.0, Station { bssid: bssid.0, owner: node, since: self.associations });
+        self.tell_owner(bssid, mac, true, out);
+        out.push(AirOutput::Event(node, RadioEvent::Joined));
+    }
+
+    fn tell_owner(&self, bssid: EthernetAddress, station: EthernetAddress, joined: bool, out: &mut Vec<AirOutput>) {
+        let Some(ap) = self.access_points.get(&bssid.0) else { return };
+        out.push(match ap.owner {
+            NodeId::Router(_) => AirOutput::Station(ap.owner, station, joined),
+            NodeId::Device(_) | NodeId::Phone(_) | NodeId::Cloud(_) => AirOutput::Event(
+                ap.owner,
+                if joined { RadioEvent::StationJoined(station) } else { RadioEvent::StationLeft(station) },
+            ),
+        });
+    }
+
+    fn later(&mut self, at: Instant, node: NodeId, what: What, out: &mut Vec<AirOutput>) {
+        let generation = self.next_generation(node);
+        out.push(AirOutput::Later(at, Pending { node, generation, what }));
+    }
+
+    fn next_generation(&mut self, node: NodeId) -> u32 {
+        self.radios.get_mut(&node).map_or(0, |radio| {
+            radio.generation += 1;
+            radio.generation
+        })
+    }
+
+    fn set_state(&mut self, node: NodeId, state: RadioState) {
+        if let Some(radio) = self.radios.get_mut(&node) {
+            radio.state = state;
+        }
+    }
+}
+
+fn is_audible(ap: &AccessPoint) -> bool {
+    ap.rssi > SENSITIVITY && ap.channel <= LAST_24_GHZ_CHANNEL
+}

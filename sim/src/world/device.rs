@@ -1,0 +1,270 @@
+//! A device in the world: its power, its boots, its turns and what they lead to.
+
+use firmware_core::hal::{Boot, RadioCommand, ResetCause, Wake, WakeReason};
+use firmware_core::product::Product;
+use firmware_core::random::SplitMix64;
+use firmware_core::trace::{Event as DeviceEvent, State};
+use hil_link::cut_flash::{FlashOperation, OperationKind};
+use hil_link::queues::Effect;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::EthernetAddress;
+
+use super::{BOOT_TIME, Event, NodeId, World, WorldError};
+use crate::actor::Port;
+use crate::executor::{Executor, Turn};
+use crate::trace::What;
+
+/// A 4 KiB sector takes this long to erase (typical of SPI NOR flash).
+const ERASE_TIME: Duration = Duration::from_millis(45);
+/// A page takes this long to program (typical of SPI NOR flash).
+const PROGRAM_TIME: Duration = Duration::from_micros(700);
+/// Polls in a row that a device may ask for without time passing.
+const POLLS_MAX: u32 = 1_000;
+
+/// Whether a device has power, and what it does with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Power {
+    /// No power.
+    Off,
+    /// Power, but the firmware has not started yet.
+    Starting,
+    /// The firmware runs.
+    Running,
+}
+
+/// One device under test.
+pub struct DeviceNode {
+    pub(crate) executor: Box<dyn Executor>,
+    product: Product,
+    mac: EthernetAddress,
+    uptime: Duration,
+    power: Power,
+    boots: u32,
+    /// Counts power-ons and restarts, so that a start that was overtaken does not happen.
+    epoch: u32,
+    /// Flash is being written until then; the processor waits.
+    busy_until: Instant,
+    last_wake: Option<WakeReason>,
+    state: State,
+    last_error: Option<u16>,
+    /// The console's present line, until its end comes.
+    line: String,
+}
+
+impl DeviceNode {
+    /// A device without power. `uptime` is what its milliseconds counter starts at.
+    pub fn new(executor: Box<dyn Executor>, product: Product, mac: EthernetAddress, uptime: Duration) -> Self {
+        Self {
+            executor,
+            product,
+            mac,
+            uptime,
+            power: Power::Off,
+            boots: 0,
+            epoch: 0,
+            busy_until: Instant::ZERO,
+            last_wake: None,
+            state: State::Init,
+            last_error: None,
+            line: String::new(),
+        }
+    }
+
+    /// Its station address.
+    pub fn mac(&self) -> EthernetAddress {
+        self.mac
+    }
+
+    /// What it is.
+    pub fn product(&self) -> &Product {
+        &self.product
+    }
+
+    /// Whether it has power.
+    pub fn power(&self) -> Power {
+        self.power
+    }
+
+    /// Its state, as it last told.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// How often it has started.
+    pub fn boots(&self) -> u32 {
+        self.boots
+    }
+
+    /// Whether its firmware runs.
+    pub fn is_running(&self) -> bool {
+        self.power == Power::Running
+    }
+
+    pub(super) fn wake_reason(&self) -> String {
+        self.last_wake.map_or_else(|| String::from("more to do at once"), |reason| format!("{reason:?}"))
+    }
+
+    pub(super) fn power_on(&mut self) -> Option<u32> {
+        if self.power != Power::Off {
+            return None;
+        }
+        self.power = Power::Starting;
+        self.epoch += 1;
+        Some(self.epoch)
+    }
+
+    /// Returns whether there was power.
+    pub(super) fn power_off(&mut self) -> bool {
+        let had_power = self.power != Power::Off;
+        self.stop(Power::Off);
+        had_power
+    }
+
+    fn stop(&mut self, power: Power) {
+        self.executor.power_off();
+        self.power = power;
+        self.epoch += 1;
+        self.state = State::Init;
+        self.line.clear();
+    }
+
+    pub(super) fn set_button(&mut self, now: Instant, down: bool) {
+        if self.is_running() {
+            self.executor.queues().push_button_edge(now, down);
+        }
+    }
+
+    /// Starts the firmware, unless the start has been overtaken.
+    pub(super) fn boot(&mut self, now: Instant, epoch: u32, cause: ResetCause, seed: u64) -> bool {
+        if epoch != self.epoch || self.power != Power::Starting {
+            return false;
+        }
+        self.power = Power::Running;
+        self.boots += 1;
+        self.busy_until = now;
+        let seed = SplitMix64::new(seed ^ u64::from(self.boots)).next_u64();
+        self.executor.boot(Boot { now, uptime: self.uptime, seed, cause, mac: self.mac, product: self.product });
+        true
+    }
+}
+
+/// What is left to do once the effects of a turn have been taken down.
+enum Follow {
+    Frame(Instant, Vec<u8>),
+    Radio(Instant, RadioCommand),
+}
+
+impl World {
+    pub(super) fn poll_device(&mut self, index: usize) {
+        let node = NodeId::Device(index);
+        for _ in 0..POLLS_MAX {
+            let Some(device) = self.devices.get_mut(index) else { return };
+            if !device.is_running() {
+                return;
+            }
+            if device.busy_until > self.now {
+                self.wakes.insert(node, Some(device.busy_until));
+                return;
+            }
+            let turn = device.executor.turn(self.now);
+            let done_at = self.take_effects(index);
+            match turn {
+                Turn::Wake(Wake::Now) if done_at == self.now => {}
+                Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
+                Turn::PowerLost => {
+                    self.trace.push(self.now, node, What::PowerCut);
+                    if let Some(device) = self.devices.get_mut(index) {
+                        device.stop(Power::Off);
+                    }
+                    return self.vanish(node);
+                }
+            }
+        }
+        self.wakes.insert(node, Some(self.now));
+    }
+
+    fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {
+        let node = NodeId::Device(index);
+        let Some(device) = self.devices.get_mut(index) else { return };
+        device.busy_until = done_at;
+        let (at, reason) = match wake {
+            Wake::Now => (Some(done_at), None),
+            Wake::At(at, reason) => (Some(at.max(done_at)), Some(reason)),
+            Wake::OnEvent if done_at > self.now => (Some(done_at), None),
+            Wake::OnEvent => (None, None),
+            Wake::Reboot(cause) => {
+                device.stop(Power::Starting);
+                let epoch = device.epoch;
+                self.vanish(node);
+                self.queue.schedule(done_at + BOOT_TIME, Event::Boot { device: index, epoch, cause });
+                return;
+            }
+        };
+        device.last_wake = reason;
+        self.wakes.insert(node, at);
+    }
+
+    /// Takes down what the device did in a turn; returns when its flash is done.
+    fn take_effects(&mut self, index: usize) -> Instant {
+        let node = NodeId::Device(index);
+        let mut at = self.now;
+        let mut follow = Vec::new();
+        let Some(device) = self.devices.get_mut(index) else { return at };
+        let DeviceNode { executor, state, last_error, line, .. } = device;
+        let queues = executor.queues();
+        for effect in queues.effects() {
+            match effect {
+                Effect::Frame(frame) => follow.push(Follow::Frame(at, frame.to_vec())),
+                Effect::Radio(command) => {
+                    self.trace.push(at, node, What::Radio(command.clone()));
+                    follow.push(Follow::Radio(at, command.clone()));
+                }
+                Effect::Pattern(pattern) => self.trace.push(at, node, What::Pattern(pattern)),
+                Effect::Trace(event) => {
+                    match event {
+                        DeviceEvent::State { to, .. } => *state = *to,
+                        DeviceEvent::Rejected(error) => *last_error = Some(error.code()),
+                        _ => {}
+                    }
+                    self.trace.push(at, node, What::Device(event.clone()));
+                }
+                Effect::Console(text) => take_console(line, text, |line| {
+                    self.trace.push(at, node, What::Console(line));
+                }),
+                Effect::Flash(operation) => {
+                    at += duration(operation);
+                    self.trace.push(at, node, What::Flash(operation));
+                }
+            }
+        }
+        queues.clear_effects();
+        if queues.lost_effects() > 0 {
+            self.error = Some(WorldError::EffectsLost(index));
+        }
+        for follow in follow {
+            match follow {
+                Follow::Frame(at, frame) => self.send(at, node, Port::Air, frame),
+                Follow::Radio(at, command) => self.command_radio(at, node, &command),
+            }
+        }
+        at
+    }
+}
+
+fn duration(operation: FlashOperation) -> Duration {
+    match operation.kind {
+        OperationKind::Erase => ERASE_TIME,
+        OperationKind::Program => PROGRAM_TIME,
+    }
+}
+
+/// Splits console output into lines.
+fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
+    for character in text.chars() {
+        match character {
+            '\n' => push(std::mem::take(line)),
+            '\r' => {}
+            other => line.push(other),
+        }
+    }
+}
