@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0  header   magic, layout version, length of what follows, sequence, CRC-32 of these
-//!  16  public   kind, flags, lengths, port, addresses, SSID, host, CRC-32 of header and public part
+//!  16  public   CRC-32 of header and public part, kind, flags, lengths, port, addresses, SSID, host
 //! 336  secret   length, passphrase, token, CRC-32 of these
 //! 440  marks    commit, accepted, rejected (4 words each), attempts (8 words)
 //! 520  unused
@@ -37,15 +37,15 @@ const LAYOUT_AT: usize = 4;
 const LEN_AT: usize = 6;
 const SEQUENCE_AT: usize = 8;
 const HEADER_CRC_AT: usize = 12;
-const KIND_AT: usize = 16;
-const FLAGS_AT: usize = 17;
-const SSID_LEN_AT: usize = 18;
-const HOST_LEN_AT: usize = 19;
-const PORT_AT: usize = 20;
-const STATIC_IP_AT: usize = 24;
-const SSID_AT: usize = 44;
-const HOST_AT: usize = 76;
-const PUBLIC_CRC_AT: usize = 332;
+const PUBLIC_CRC_AT: usize = 16;
+const KIND_AT: usize = 20;
+const FLAGS_AT: usize = 21;
+const SSID_LEN_AT: usize = 22;
+const HOST_LEN_AT: usize = 23;
+const PORT_AT: usize = 24;
+const STATIC_IP_AT: usize = 28;
+const SSID_AT: usize = 48;
+const HOST_AT: usize = 80;
 const PASSPHRASE_AT: usize = 340;
 const TOKEN_AT: usize = 404;
 const SECRET_CRC_AT: usize = 436;
@@ -63,7 +63,7 @@ const MARK_WORDS: usize = 4;
 const ATTEMPT_WORDS: usize = 8;
 
 const _: () = {
-    assert!(SSID_AT + SSID_LEN_MAX == HOST_AT && HOST_AT + HOST_LEN_MAX <= PUBLIC_CRC_AT);
+    assert!(SSID_AT + SSID_LEN_MAX == HOST_AT && HOST_AT + HOST_LEN_MAX <= SECRET_AT);
     assert!(PASSPHRASE_AT + PASSPHRASE_LEN_MAX == TOKEN_AT && TOKEN_AT + TOKEN_LEN == SECRET_CRC_AT);
     assert!(REJECTED_AT + MARK_WORDS * WORD_LEN == ATTEMPTS_AT);
     assert!(ATTEMPTS_AT + ATTEMPT_WORDS * WORD_LEN == RECORD_LEN);
@@ -159,7 +159,7 @@ pub(super) fn encode(config: &Config, kind: Kind, sequence: u32) -> [u8; BODY_EN
     put(&mut image, LAYOUT_AT, &LAYOUT.to_le_bytes());
     put(&mut image, LEN_AT, &LEN.to_le_bytes());
     put(&mut image, SEQUENCE_AT, &sequence.to_le_bytes());
-    put_crc(&mut image, 0, HEADER_CRC_AT);
+    put_crc(&mut image, HEADER_CRC_AT, header_crc);
 
     let flags = if config.static_ip.is_some() { FLAG_STATIC_IP } else { 0 };
     put(&mut image, KIND_AT, &[kind.byte(), flags, len_byte(config.ssid.as_bytes())]);
@@ -173,18 +173,19 @@ pub(super) fn encode(config: &Config, kind: Kind, sequence: u32) -> [u8; BODY_EN
     }
     put(&mut image, SSID_AT, config.ssid.as_bytes());
     put(&mut image, HOST_AT, config.host.as_bytes());
-    put_crc(&mut image, 0, PUBLIC_CRC_AT);
+    put_crc(&mut image, PUBLIC_CRC_AT, public_crc);
 
     put(&mut image, SECRET_AT, &[len_byte(config.passphrase.expose())]);
     put(&mut image, PASSPHRASE_AT, config.passphrase.expose());
     put(&mut image, TOKEN_AT, config.token.expose());
-    put_crc(&mut image, SECRET_AT, SECRET_CRC_AT);
+    put_crc(&mut image, SECRET_CRC_AT, secret_crc);
     image
 }
 
 /// Reads a slot's first bytes. Whatever they are, it answers.
 pub(super) fn decode(image: &[u8; RECORD_LEN]) -> Content {
-    let header_is_sound = number(image, 0) == Some(MAGIC) && crc_matches(image, 0, HEADER_CRC_AT);
+    let header_is_sound =
+        number(image, 0) == Some(MAGIC) && number(image, HEADER_CRC_AT) == header_crc(image);
     let (true, Some(sequence)) = (header_is_sound, number(image, SEQUENCE_AT)) else {
         return Content::Nothing;
     };
@@ -210,7 +211,8 @@ pub(super) fn attempts_left(image: &[u8; RECORD_LEN]) -> u8 {
 
 /// Reads a record whose header is sound; `None` unless it is committed and intact.
 fn decode_record(image: &[u8; RECORD_LEN], sequence: u32) -> Option<Record> {
-    let intact = short_number(image, LEN_AT) == Some(LEN) && crc_matches(image, 0, PUBLIC_CRC_AT);
+    let intact =
+        short_number(image, LEN_AT) == Some(LEN) && number(image, PUBLIC_CRC_AT) == public_crc(image);
     if !intact || !is_set(image, Mark::Commit) {
         return None;
     }
@@ -250,7 +252,7 @@ fn rejection(image: &[u8; RECORD_LEN]) -> Option<ProvisionError> {
 
 /// Reads the configuration; `None` when the secrets are damaged or a field says what it cannot mean.
 fn decode_config(image: &[u8; RECORD_LEN]) -> Option<Config> {
-    if !crc_matches(image, SECRET_AT, SECRET_CRC_AT) {
+    if number(image, SECRET_CRC_AT) != secret_crc(image) {
         return None;
     }
     let [flags] = field(image, FLAGS_AT)?;
@@ -298,8 +300,20 @@ fn short_number(image: &[u8], at: usize) -> Option<u16> {
     field(image, at).map(u16::from_le_bytes)
 }
 
-fn crc_matches(image: &[u8], from: usize, crc_at: usize) -> bool {
-    image.get(from..crc_at).map(|covered| crc32([covered])) == number(image, crc_at)
+fn header_crc(image: &[u8]) -> Option<u32> {
+    image.get(..HEADER_CRC_AT).map(|header| crc32([header]))
+}
+
+/// Covers the host as far as it goes: the 242 bytes that `blynk.cloud` leaves unused would be most of the work.
+fn public_crc(image: &[u8]) -> Option<u32> {
+    let [host_len] = field(image, HOST_LEN_AT)?;
+    let header = image.get(..HEADER_CRC_AT)?;
+    let public = image.get(KIND_AT..HOST_AT + usize::from(host_len))?;
+    Some(crc32([header, public]))
+}
+
+fn secret_crc(image: &[u8]) -> Option<u32> {
+    image.get(SECRET_AT..SECRET_CRC_AT).map(|secret| crc32([secret]))
 }
 
 /// Every place is a constant and every text bounded by its type, so that all of them fit.
@@ -309,9 +323,9 @@ fn put(image: &mut [u8; BODY_END], at: usize, bytes: &[u8]) {
     }
 }
 
-fn put_crc(image: &mut [u8; BODY_END], from: usize, crc_at: usize) {
-    let crc = image.get(from..crc_at).map_or(0, |covered| crc32([covered]));
-    put(image, crc_at, &crc.to_le_bytes());
+fn put_crc(image: &mut [u8; BODY_END], at: usize, crc: impl Fn(&[u8]) -> Option<u32>) {
+    let crc = crc(image).unwrap_or(0);
+    put(image, at, &crc.to_le_bytes());
 }
 
 /// A length whose limit is below 256: 32, 64 or 253.

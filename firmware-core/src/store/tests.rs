@@ -152,23 +152,24 @@ fn the_layout_is_pinned() {
     let image =
         image(&config, Kind::Trial, &[Mark::Commit, Mark::Attempt, Mark::Rejected(ProvisionError::Dns)]);
     assert_eq!(image[..12], *b"EDGC\x01\x00\xA8\x01\x07\x00\x00\x00");
-    assert_eq!(image[16..24], *b"T\x01\x07\x0B\xBB\x01\xFF\xFF");
-    assert_eq!(image[24..44], [192, 168, 1, 7, 255, 255, 255, 0, 192, 168, 1, 1, 9, 9, 9, 9, 0, 0, 0, 0]);
-    assert_eq!(image[44..52], *b"HomeNet\xFF");
-    assert_eq!(image[76..88], *b"blynk.cloud\xFF");
+    assert_eq!(image[20..28], *b"T\x01\x07\x0B\xBB\x01\xFF\xFF");
+    assert_eq!(image[28..48], [192, 168, 1, 7, 255, 255, 255, 0, 192, 168, 1, 1, 9, 9, 9, 9, 0, 0, 0, 0]);
+    assert_eq!(image[48..56], *b"HomeNet\xFF");
+    assert_eq!(image[80..92], *b"blynk.cloud\xFF");
     assert_eq!(image[336..354], *b"\x0D\xFF\xFF\xFFcorrect horse\xFF");
     assert_eq!(image[404..436], *b"0123456789abcdefghijklmnopqrstuv");
     assert_eq!(image[440..445], *b"done\xFF");
     assert_eq!(image[456..460], [0xFF; 4]);
     assert_eq!(image[472..477], *b"\x39\xFD\xC6\x02\xFF", "710 and its complement");
     assert_eq!(image[488..493], *b"try!\xFF");
-    assert_eq!((LAYOUT, crc32([&image[..]])), (1, 0x3D7E_839C), "computed by another implementation");
+    assert_eq!((LAYOUT, crc32([&image[..]])), (1, 0xC0C9_5B56), "computed by another implementation");
 }
 
 #[test]
-fn every_damaged_bit_of_the_body_is_noticed() {
+fn every_damaged_bit_of_what_is_used_is_noticed() {
     let sound = image(&config(), Kind::Valid, &[Mark::Commit]);
-    for bit in 0..BODY_END * 8 {
+    let host_end = 80 + config().host.len();
+    for bit in (0..host_end * 8).chain(layout::SECRET_AT * 8..BODY_END * 8) {
         let mut damaged = sound;
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(layout::decode(&damaged), Content::Nothing, "bit {bit}");
@@ -178,12 +179,17 @@ fn every_damaged_bit_of_the_body_is_noticed() {
 #[test]
 fn a_record_that_says_what_it_cannot_mean_is_not_used() {
     // The checksums are right each time: another firmware computed them over a nonsensical record.
-    for (at, value) in [(17, 2), (17, 255), (18, 33), (19, 254), (336, 65), (16, b'X'), (76, 0xFF), (6, 0)] {
+    for (at, value) in [(21, 2), (21, 255), (22, 33), (23, 254), (336, 65), (20, b'X'), (80, 0xFF), (6, 0)] {
         let mut image = image(&config(), Kind::Valid, &[Mark::Commit]);
         image[at] = value;
-        for (from, crc_at) in [(0, 12), (0, 332), (336, 436)] {
-            let crc = crc32([&image[from..crc_at]]).to_le_bytes();
-            image[crc_at..crc_at + 4].copy_from_slice(&crc);
+        let host_end = 80 + usize::from(image[23]);
+        let crcs = [
+            (12, crc32([&image[..12]])),
+            (16, crc32([&image[..12], &image[20..host_end]])),
+            (436, crc32([&image[336..436]])),
+        ];
+        for (at, crc) in crcs {
+            image[at..at + 4].copy_from_slice(&crc.to_le_bytes());
         }
         assert_eq!(layout::decode(&image), Content::Nothing, "{value} at {at}");
     }
