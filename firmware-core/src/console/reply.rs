@@ -1,0 +1,157 @@
+//! The texts of the console's answers, in Edgent's words where it has them.
+//!
+//! Lines are separated by CR LF; the last one is not ended, since the owner ends every answer the same way.
+
+use core::fmt::{self, Display, Write};
+
+use smoltcp::wire::{EthernetAddress, Ipv4Address};
+
+use super::{ConnectError, ConnectRequest};
+use crate::Duration;
+use crate::config::Ssid;
+use crate::hal::Network;
+use crate::product::Product;
+
+/// Printed behind every answer.
+pub const PROMPT: &str = ">";
+/// The answer to `reboot`.
+pub const REBOOTING: &str = r#"{"status":"OK","msg":"rebooting wifi module"}"#;
+/// The answer to `firmware rollback`: only one firmware is kept.
+pub const ROLLBACK_REFUSED: &str = r#"{"status":"error"}"#;
+/// The answer to what is not a command.
+pub const NOT_FOUND: &str = "Command not found.";
+/// The answer to a line of more than 256 bytes.
+pub const LINE_TOO_LONG: &str = "Line too long.";
+/// The answer to `help` and `?`.
+pub const HELP: &str = "Available commands: reboot, config, devinfo, connect, wifi, firmware, status, help";
+
+/// The answer to `connect`.
+pub const fn connect(request: &Result<ConnectRequest, ConnectError>) -> &'static str {
+    match request {
+        Ok(_) => r#"{"status":"OK","msg":"trying to connect..."}"#,
+        Err(ConnectError::Arguments) => {
+            r#"{"status":"error","msg":"invalid arguments. expected: <auth> <ssid> <pass>"}"#
+        }
+        Err(ConnectError::Token) => r#"{"status":"error","msg":"invalid token size"}"#,
+        Err(ConnectError::Ssid) => r#"{"status":"error","msg":"invalid ssid size"}"#,
+        Err(ConnectError::Passphrase) => r#"{"status":"error","msg":"invalid pass size"}"#,
+    }
+}
+
+/// Writes the answer to `devinfo`; `name` is that of the access point.
+///
+/// # Errors
+/// Passes on the writer's.
+pub fn device_info(out: &mut impl Write, product: &Product, name: &str) -> fmt::Result {
+    let fields = [
+        ("name", name),
+        ("board", product.board()),
+        ("tmpl_id", product.template_id()),
+        ("fw_type", product.firmware_type()),
+        ("fw_ver", product.firmware_version()),
+    ];
+    let mut separator = '{';
+    for (key, value) in fields {
+        write!(out, "{separator}\"{key}\":{}", JsonString(value))?;
+        separator = ',';
+    }
+    out.write_char('}')
+}
+
+/// The network the device is in.
+pub struct WifiLink<'a> {
+    /// Its name.
+    pub ssid: &'a Ssid,
+    /// The access point's address.
+    pub bssid: EthernetAddress,
+    /// Signal strength in dBm.
+    pub rssi: i8,
+}
+
+/// Writes the answer to `wifi`: without a network the address is 0.0.0.0 and nothing stands behind it.
+///
+/// # Errors
+/// Passes on the writer's.
+pub fn wifi(
+    out: &mut impl Write,
+    mac: EthernetAddress,
+    ip: Option<Ipv4Address>,
+    link: Option<&WifiLink<'_>>,
+) -> fmt::Result {
+    let mac = Mac { address: mac, is_upper: true };
+    write!(out, "mac:{mac} ip:{}", ip.unwrap_or(Ipv4Address::UNSPECIFIED))?;
+    let Some(link) = link else { return Ok(()) };
+    let bssid = Mac { address: link.bssid, is_upper: true };
+    write!(out, " ({} [{bssid}] {}dBm)", link.ssid, link.rssi)
+}
+
+/// Writes one line of the answer to `wifi scan`; the network in use has a star.
+///
+/// # Errors
+/// Passes on the writer's.
+pub fn network(out: &mut impl Write, network: &Network, is_in_use: bool) -> fmt::Result {
+    let mark = if is_in_use { '*' } else { ' ' };
+    let Network { ssid, bssid, channel, rssi, security } = network;
+    let bssid = Mac { address: *bssid, is_upper: false };
+    write!(out, "{mark} {ssid} [{bssid}] {} ch:{channel} rssi:{rssi}", security.name())
+}
+
+/// Writes the answer to `firmware`.
+///
+/// # Errors
+/// Passes on the writer's.
+pub fn firmware(out: &mut impl Write, product: &Product) -> fmt::Result {
+    write!(out, " Version:   {} (build {})\r\n", product.firmware_version(), product.build())?;
+    write!(out, " Type:      {}\r\n", product.firmware_type())?;
+    write!(out, " Platform:  {}", product.board())
+}
+
+/// Writes the answer to `status`.
+///
+/// # Errors
+/// Passes on the writer's.
+pub fn status(out: &mut impl Write, uptime: Duration, state: impl Display) -> fmt::Result {
+    let seconds = uptime.secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    write!(out, " Uptime:    {days}d {}h {}m {}s\r\n", hours % 24, minutes % 60, seconds % 60)?;
+    write!(out, " State:     {state}")
+}
+
+/// A JSON string with its quotes (RFC 8259 section 7).
+struct JsonString<'a>(&'a str);
+
+impl Display for JsonString<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' | '\\' => write!(f, "\\{character}")?,
+                '\0'..='\x1F' => write!(f, "\\u{:04x}", u32::from(character))?,
+                _ => f.write_char(character)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// Edgent prints its own addresses in capitals, those of a scan in small letters.
+struct Mac {
+    address: EthernetAddress,
+    is_upper: bool,
+}
+
+impl Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for byte in self.address.as_bytes() {
+            f.write_str(separator)?;
+            if self.is_upper {
+                write!(f, "{byte:02X}")?
+            } else {
+                write!(f, "{byte:02x}")?
+            }
+            separator = ":";
+        }
+        Ok(())
+    }
+}
