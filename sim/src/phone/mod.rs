@@ -1,1 +1,284 @@
-//! Placeholder.
+//! The phone with the app: joins a device's access point, configures the device, and watches the cloud.
+//!
+//! It decides nothing for the device and knows nothing that a phone could not: it speaks DHCP, DNS and HTTP
+//! over its own two network stacks, one for WiFi and one for the cellular network.
+
+mod activity;
+mod answers;
+mod background;
+mod command;
+mod dns;
+mod event;
+mod fetch;
+mod handset;
+mod http;
+mod line;
+mod model;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod text;
+mod wifi;
+
+pub use activity::{CLOUD_POLL_INTERVAL, JOIN_LIMIT, ONLINE_LIMIT, THINK_APP, THINK_PERSON};
+pub use command::{Command, Configuration, Secret, Status, TokenSource};
+pub use event::Event;
+pub use handset::{BoardInfo, Observations, SETUP_ADDRESS, SETUP_NAME, SeenNetwork};
+pub use http::{RESPONSE_LEN_MAX, Request};
+pub use model::{Connectivity, Model};
+
+use firmware_core::hal::RadioEvent;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+
+use crate::actor::{Outbox, Port, soonest};
+use crate::stack::Frame;
+
+use activity::{Activity, Progress};
+use background::Probing;
+use handset::Handset;
+use line::{Chance, Line};
+use wifi::Wifi;
+
+/// The internet of the simulated world is 198.18.0.0/15 (RFC 2544), one flat segment.
+const INTERNET_PREFIX_LEN: u8 = 15;
+/// Rounds of one poll: each step of an activity may cause frames, and no chain of steps is this long.
+const ROUNDS_MAX: usize = 64;
+
+/// Who the phone's owner is in the cloud.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// The login.
+    pub email: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// How a phone misbehaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Behaviour {
+    /// Sends `/config` twice, the second time shortly after the first, on a connection of its own.
+    pub double_submit: bool,
+    /// Closes the connection right after sending `/config`.
+    pub close_before_reply: bool,
+    /// Sends requests to the device no faster than this.
+    pub bytes_per_second: Option<u32>,
+    /// Fetches the board info twice at the same time.
+    pub parallel_board_info: bool,
+}
+
+impl Behaviour {
+    /// A phone that does none of this.
+    pub const GOOD: Self = Self {
+        double_submit: false,
+        close_before_reply: false,
+        bytes_per_second: None,
+        parallel_board_info: false,
+    };
+}
+
+/// Everything that makes a phone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PhoneConfig {
+    /// What the world calls it.
+    pub name: String,
+    /// The MAC address of its WiFi.
+    pub wifi_mac: EthernetAddress,
+    /// Its MAC address on the internet segment.
+    pub cellular_mac: EthernetAddress,
+    /// Its address on the internet segment.
+    pub cellular_address: Ipv4Address,
+    /// The cloud's name and address.
+    pub cloud: (String, Ipv4Address),
+    /// Its owner's account.
+    pub account: Account,
+    /// The ids of the templates that this account knows.
+    pub templates: Vec<String>,
+    /// How the access points of devices begin, `Blynk ` for Blynk's own app.
+    pub ap_prefix: String,
+    /// Whose behaviour it has.
+    pub model: Model,
+    /// How it misbehaves.
+    pub behaviour: Behaviour,
+}
+
+/// A phone.
+pub struct Phone {
+    handset: Handset,
+    activity: Option<Activity>,
+    probing: Option<Probing>,
+    status: Status,
+    was_up: bool,
+    is_probe_due: bool,
+}
+
+impl Phone {
+    /// A phone whose WiFi is off.
+    pub fn new(config: PhoneConfig, seed: u64, now: Instant) -> Self {
+        let mut chance = Chance::new(seed);
+        let wifi = Wifi::new(config.wifi_mac, chance.next());
+        let mut cellular = Line::new(0, config.cellular_mac, chance.next(), now);
+        let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
+        cellular.stack.set_address(Some(address), None);
+        let handset = Handset {
+            config,
+            wifi,
+            cellular,
+            observations: Observations::default(),
+            access: Secret::default(),
+            sent_token: Secret::default(),
+            last_ap: None,
+            events: Vec::new(),
+            second: None,
+        };
+        Self {
+            handset,
+            activity: None,
+            probing: None,
+            status: Status::Idle,
+            was_up: false,
+            is_probe_due: false,
+        }
+    }
+
+    /// What the world calls it.
+    pub fn name(&self) -> &str {
+        &self.handset.config.name
+    }
+
+    /// Begins a command, which abandons the one under way. The work starts with the next poll.
+    pub fn command(&mut self, now: Instant, command: Command) {
+        if let Some(activity) = &mut self.activity {
+            activity.abandon(&mut self.handset);
+        }
+        self.activity = Some(Activity::new(now, command));
+        self.status = Status::Busy;
+    }
+
+    /// How far the last command is.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// What the phone has learnt so far.
+    pub fn observations(&self) -> &Observations {
+        &self.handset.observations
+    }
+
+    /// Changes how the phone misbehaves from the next request on.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.handset.config.behaviour = behaviour;
+    }
+
+    /// Takes a frame that arrived; the next poll processes it. What arrives at a radio that is in no network
+    /// is lost.
+    pub fn handle_frame(&mut self, _now: Instant, port: Port, frame: Frame) {
+        match port {
+            Port::Internet => self.handset.cellular.stack.receive(frame),
+            Port::Air => {
+                if let Some(line) = self.handset.wifi.line() {
+                    line.stack.receive(frame);
+                }
+            }
+        }
+    }
+
+    /// Takes what the radio says.
+    pub fn handle_radio(&mut self, now: Instant, event: RadioEvent) {
+        let Handset { wifi, events, .. } = &mut self.handset;
+        wifi.handle_radio(now, event, events);
+        self.observe_network();
+    }
+
+    /// Does everything that is due and puts what comes of it into `out`.
+    pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
+        for _ in 0..ROUNDS_MAX {
+            let mut moved = self.handset.cellular.poll(now);
+            let Handset { wifi, events, .. } = &mut self.handset;
+            moved |= wifi.poll(now, events);
+            self.observe_network();
+            self.poll_background(now);
+            moved |= self.poll_activity(now);
+            if !moved && !self.has_due_frames(now) {
+                break;
+            }
+        }
+        out.radio.extend(self.handset.wifi.take_commands());
+        out.events.append(&mut self.handset.events);
+        while let Some(frame) = self.handset.cellular.stack.pop_sent() {
+            out.frames.push((Port::Internet, frame));
+        }
+        if let Some(line) = self.handset.wifi.line() {
+            while let Some(frame) = line.stack.pop_sent() {
+                out.frames.push((Port::Air, frame));
+            }
+        }
+    }
+
+    /// When the phone wants to be polled if nothing arrives before.
+    pub fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let mut wake = soonest(self.handset.cellular.poll_at(now), self.handset.wifi.next_wake(now));
+        if let Some(probing) = &self.probing {
+            wake = soonest(wake, Some(probing.next_wake()));
+        }
+        if let Some(second) = &self.handset.second {
+            wake = soonest(wake, Some(second.next_wake()));
+        }
+        let activity = self.activity.as_ref().and_then(Activity::next_wake);
+        soonest(wake, activity).map(|at| at.max(now))
+    }
+
+    /// Notes which network the phone is in, and lets the system question a new one.
+    fn observe_network(&mut self) {
+        let is_up = self.handset.wifi.is_up();
+        if is_up == self.was_up {
+            return;
+        }
+        self.was_up = is_up;
+        let Handset { wifi, observations, last_ap, .. } = &mut self.handset;
+        observations.joined = if is_up { wifi.ssid().cloned() } else { None };
+        observations.address = if is_up { wifi.address() } else { None };
+        // A name learnt in one network means nothing in the next.
+        observations.setup_address = None;
+        if is_up {
+            last_ap.clone_from(&observations.joined);
+            self.is_probe_due = true;
+        }
+    }
+
+    fn poll_background(&mut self, now: Instant) {
+        if core::mem::take(&mut self.is_probe_due) {
+            self.probing = Probing::start(now, &mut self.handset);
+        }
+        if let Some(probing) = &mut self.probing
+            && !probing.poll(now, &mut self.handset)
+        {
+            self.probing = None;
+        }
+        if let Some(mut second) = self.handset.second.take()
+            && second.poll(now, &mut self.handset)
+        {
+            self.handset.second = Some(second);
+        }
+    }
+
+    fn poll_activity(&mut self, now: Instant) -> bool {
+        let Some(activity) = &mut self.activity else { return false };
+        match activity.poll(now, &mut self.handset) {
+            Progress::Pending => return false,
+            Progress::Moved => return true,
+            Progress::Done => self.status = Status::Done,
+            Progress::Failed(why) => {
+                self.handset.events.push(Event::GaveUp(why.clone()));
+                self.status = Status::Failed(why);
+            }
+        }
+        self.activity = None;
+        true
+    }
+
+    fn has_due_frames(&mut self, now: Instant) -> bool {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        is_due(self.handset.cellular.poll_at(now)) || is_due(self.handset.wifi.next_wake(now))
+    }
+}

@@ -1,0 +1,434 @@
+//! The app's steps, one after the other: what each asks, what its answer means, and when it gives up.
+
+use std::collections::VecDeque;
+
+use smoltcp::time::{Duration, Instant};
+
+use super::answers::{
+    CONFIGURE, CloudAsk, DeviceAsk, JOIN, ONLINE, RESOLVE, TOKEN, on_configured, on_online_answer,
+};
+use super::background::Second;
+use super::command::{Command, Configuration, Secret, TokenSource};
+use super::dns::{Lookup, LookupError};
+use super::event::Event;
+use super::fetch::Fetch;
+use super::handset::{Handset, SETUP_NAME};
+use super::http::Request;
+use super::model::A;
+use super::requests::{config_path, login_request, online_request, rename_request, token_request};
+use super::text::printable;
+use super::wifi::Wanted;
+
+/// How long the app takes between two of its own steps.
+pub const THINK_APP: Duration = Duration::from_secs(1);
+/// How long a person takes to choose a network from a list and confirm a stored password.
+pub const THINK_PERSON: Duration = Duration::from_secs(2);
+/// How long an access point is looked for.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(60);
+/// How often the cloud is asked whether the device is online.
+pub const CLOUD_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a whole provisioning waits for that: two windows of 50 s and a reboot.
+pub const ONLINE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Blynk's own command line tool waits this long for the board info, and asks this often.
+const BOARD_INFO_LIMIT: Duration = Duration::from_secs(10);
+const BOARD_INFO_TRIES: u8 = 5;
+/// A device may scan for 20 s (Edgent) before it answers.
+const NETWORKS_LIMIT: Duration = Duration::from_secs(25);
+const NETWORKS_TRIES: u8 = 2;
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const REPLY_LIMIT: Duration = Duration::from_secs(10);
+/// How long a lost access point is looked for before the step fails.
+const REJOIN_LIMIT: Duration = Duration::from_secs(15);
+/// An access point that is still there this long after an unanswered `/config` was not switched off by it.
+pub(super) const GONE_LIMIT: Duration = Duration::from_secs(10);
+/// From the reply to leaving the access point.
+const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+/// Between the two taps of a double submit.
+const DOUBLE_SUBMIT_GAP: Duration = Duration::from_millis(100);
+/// Well-formed, and known to no cloud.
+const INVALID_TOKEN: &[u8; 32] = b"InvalidToken00000000000000000000";
+
+/// What came of polling an activity.
+pub(super) enum Progress {
+    Pending,
+    Moved,
+    Done,
+    Failed(String),
+}
+
+/// A command under way.
+pub(super) struct Activity {
+    steps: VecDeque<Step>,
+    running: Running,
+}
+
+#[derive(Clone)]
+pub(super) enum Step {
+    Think(Duration),
+    Login,
+    IssueToken { reconfigure: bool },
+    Join { wanted: Option<Vec<u8>>, limit: Duration },
+    Resolve,
+    BoardInfo { tries_left: u8 },
+    Networks { tries_left: u8 },
+    Configure(Box<Configuration>),
+    Request(Request),
+    Leave,
+    WaitOnline { limit: Duration },
+    Rename(String),
+}
+
+pub(super) enum Running {
+    Thinking { until: Instant },
+    Joining,
+    Resolving(Lookup),
+    AskingCloud { ask: CloudAsk, fetch: Fetch },
+    AskingDevice { ask: DeviceAsk, fetch: Fetch },
+    Configuring { ssid: String, is_sent: bool, fetch: Fetch },
+    AwaitingGone { until: Instant },
+    OnlinePause { until: Instant, give_up_at: Instant },
+    OnlineAsking { fetch: Fetch, give_up_at: Instant },
+}
+
+/// What came of one step. Reasons carry the step's name.
+pub(super) enum Outcome {
+    Pending,
+    Next,
+    Become(Running),
+    /// These come before what is left to do.
+    First(Vec<Step>),
+    Fail(&'static str, String),
+}
+
+impl Activity {
+    pub(super) fn new(now: Instant, command: Command) -> Self {
+        Self { steps: plan(command), running: Running::Thinking { until: now } }
+    }
+
+    /// Goes on by at most one step.
+    pub(super) fn poll(&mut self, now: Instant, handset: &mut Handset) -> Progress {
+        let outcome = self.running.poll(now, handset);
+        self.apply(now, handset, outcome)
+    }
+
+    /// When to poll again if no packet and no radio event comes.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.running.next_wake()
+    }
+
+    /// Drops what is under way.
+    pub(super) fn abandon(&mut self, handset: &mut Handset) {
+        self.running.abandon(handset);
+    }
+
+    fn apply(&mut self, now: Instant, handset: &mut Handset, outcome: Outcome) -> Progress {
+        match outcome {
+            Outcome::Pending => return Progress::Pending,
+            Outcome::Become(running) => self.running = running,
+            Outcome::First(steps) => {
+                for step in steps.into_iter().rev() {
+                    self.steps.push_front(step);
+                }
+                self.running = Running::Thinking { until: now };
+            }
+            Outcome::Fail(step, reason) => return Progress::Failed(format!("{step}: {reason}")),
+            Outcome::Next => {
+                let Some(step) = self.steps.pop_front() else { return Progress::Done };
+                self.running = Running::Thinking { until: now };
+                let outcome = step.start(now, handset);
+                return self.apply(now, handset, outcome);
+            }
+        }
+        Progress::Moved
+    }
+}
+
+/// The steps of a command.
+fn plan(command: Command) -> VecDeque<Step> {
+    let join = |ap: Option<String>| Step::Join { wanted: ap.map(String::into_bytes), limit: JOIN_LIMIT };
+    let steps = match command {
+        Command::GetToken { reconfigure } => {
+            vec![Step::Login, Step::IssueToken { reconfigure }]
+        }
+        Command::Join { ap } => vec![join(ap)],
+        Command::Resolve => vec![Step::Resolve],
+        Command::BoardInfo => vec![Step::BoardInfo { tries_left: BOARD_INFO_TRIES }],
+        Command::ScanNetworks => vec![Step::Networks { tries_left: NETWORKS_TRIES }],
+        Command::Configure(configuration) => vec![Step::Configure(Box::new(configuration))],
+        Command::Request(request) => vec![Step::Request(request)],
+        Command::Leave => vec![Step::Leave],
+        Command::WaitOnline { limit } => vec![Step::WaitOnline { limit }],
+        Command::Rename { name } => vec![Step::Rename(name)],
+        Command::Provision { configuration, keep_token, name } => {
+            let mut steps = Vec::new();
+            if !keep_token && configuration.token == TokenSource::Issued {
+                steps.extend([Step::Login, Step::IssueToken { reconfigure: false }, Step::Think(THINK_APP)]);
+            }
+            steps.extend([
+                join(None),
+                Step::Think(THINK_APP),
+                Step::Resolve,
+                Step::BoardInfo { tries_left: BOARD_INFO_TRIES },
+                Step::Think(THINK_APP),
+                Step::Networks { tries_left: NETWORKS_TRIES },
+                Step::Think(THINK_PERSON),
+                Step::Configure(Box::new(configuration)),
+                Step::Think(LEAVE_PAUSE),
+                // The app leaves as soon as it knows: a phone that stays keeps some devices from joining.
+                Step::Leave,
+                Step::Think(THINK_APP),
+                Step::WaitOnline { limit: ONLINE_LIMIT },
+            ]);
+            if let Some(name) = name {
+                steps.extend([Step::Think(THINK_PERSON), Step::Rename(name)]);
+            }
+            steps
+        }
+    };
+    steps.into()
+}
+
+impl Step {
+    fn start(self, now: Instant, handset: &mut Handset) -> Outcome {
+        // The operating system joins a network again that it lost without being told to leave it.
+        if self.needs_device()
+            && !handset.wifi.is_up()
+            && let Some(ssid) = &handset.last_ap
+        {
+            let wanted = Some(ssid.as_bytes().to_vec());
+            return Outcome::First(vec![Self::Join { wanted, limit: REJOIN_LIMIT }, self]);
+        }
+        match self {
+            Self::Think(pause) => Outcome::Become(Running::Thinking { until: now + pause }),
+            Self::Login => ask_cloud(now, handset, CloudAsk::Login, &login_request(handset)),
+            Self::IssueToken { reconfigure } => match token_request(handset, reconfigure) {
+                Some(request) => ask_cloud(now, handset, CloudAsk::Token, &request),
+                None => Outcome::Fail(TOKEN, "no device was set up before".into()),
+            },
+            Self::Join { wanted, limit } => {
+                let wanted = wanted.map_or_else(
+                    || Wanted::Prefix(handset.config.ap_prefix.clone().into_bytes()),
+                    Wanted::Named,
+                );
+                handset.wifi.join(now, wanted, limit);
+                Outcome::Become(Running::Joining)
+            }
+            Self::Resolve => start_resolve(now, handset),
+            Self::BoardInfo { tries_left } => start_board_info(now, handset, tries_left),
+            Self::Networks { tries_left } => {
+                let ask = DeviceAsk::Networks { tries_left: tries_left - 1 };
+                ask_device(now, handset, ask, &Request::get("/wifi_scan.json"), NETWORKS_LIMIT)
+            }
+            Self::Configure(configuration) => start_configure(now, handset, &configuration),
+            Self::Request(request) => {
+                let ask = DeviceAsk::Raw { route: format!("{} {}", request.method, request.route()) };
+                ask_device(now, handset, ask, &request, REPLY_LIMIT)
+            }
+            Self::Leave => {
+                handset.last_ap = None;
+                if let Some(ssid) = handset.wifi.leave() {
+                    handset.events.push(Event::Left(ssid.to_string()));
+                }
+                Outcome::Next
+            }
+            Self::WaitOnline { limit } => {
+                handset.observations.online = false;
+                Outcome::Become(Running::OnlinePause { until: now, give_up_at: now + limit })
+            }
+            Self::Rename(name) => {
+                let request = rename_request(handset, &name);
+                ask_cloud(now, handset, CloudAsk::Rename(name), &request)
+            }
+        }
+    }
+
+    /// Whether the step talks to the device.
+    fn needs_device(&self) -> bool {
+        match self {
+            Self::Resolve
+            | Self::BoardInfo { .. }
+            | Self::Networks { .. }
+            | Self::Configure(_)
+            | Self::Request(_) => true,
+            Self::Think(_)
+            | Self::Login
+            | Self::IssueToken { .. }
+            | Self::Join { .. }
+            | Self::Leave
+            | Self::WaitOnline { .. }
+            | Self::Rename(_) => false,
+        }
+    }
+}
+
+fn ask_cloud(now: Instant, handset: &mut Handset, ask: CloudAsk, request: &Request) -> Outcome {
+    match handset.ask_cloud(now, request) {
+        Ok(fetch) => Outcome::Become(Running::AskingCloud { ask, fetch }),
+        Err(error) => Outcome::Fail(ask.step(), error.describe().into()),
+    }
+}
+
+fn ask_device(
+    now: Instant,
+    handset: &mut Handset,
+    ask: DeviceAsk,
+    request: &Request,
+    limit: Duration,
+) -> Outcome {
+    match handset.ask_device(now, request, limit, false) {
+        Ok(fetch) => Outcome::Become(Running::AskingDevice { ask, fetch }),
+        Err(error) => Outcome::Fail(ask.step(), error.describe().into()),
+    }
+}
+
+fn start_resolve(now: Instant, handset: &mut Handset) -> Outcome {
+    let server = handset.wifi.dns();
+    let Some(line) = handset.wifi.line() else {
+        return Outcome::Fail(RESOLVE, LookupError::LineLost.describe());
+    };
+    let Some(server) = server else {
+        return Outcome::Fail(RESOLVE, LookupError::NoServer.describe());
+    };
+    Outcome::Become(Running::Resolving(Lookup::start(now, line, server, SETUP_NAME, &[A], false)))
+}
+
+fn start_board_info(now: Instant, handset: &mut Handset, tries_left: u8) -> Outcome {
+    let request = Request::get("/board_info.json");
+    let ask = DeviceAsk::BoardInfo { tries_left: tries_left - 1 };
+    let outcome = ask_device(now, handset, ask, &request, BOARD_INFO_LIMIT);
+    if handset.config.behaviour.parallel_board_info {
+        handset.second = Some(Second::Waiting { at: now, request, limit: BOARD_INFO_LIMIT });
+    }
+    outcome
+}
+
+fn start_configure(now: Instant, handset: &mut Handset, configuration: &Configuration) -> Outcome {
+    let token = match &configuration.token {
+        TokenSource::Literal(token) => token.clone(),
+        TokenSource::Invalid => Secret::new(*INVALID_TOKEN),
+        TokenSource::Issued => match &handset.observations.token {
+            Some(token) => Secret::new(*token.expose()),
+            None => return Outcome::Fail(CONFIGURE, "no token was issued".into()),
+        },
+    };
+    let request = Request::get(config_path(configuration, &token, &handset.config.cloud.0));
+    let behaviour = handset.config.behaviour;
+    let fetch = match handset.ask_device(now, &request, REPLY_LIMIT, behaviour.close_before_reply) {
+        Ok(fetch) => fetch,
+        Err(error) => return Outcome::Fail(CONFIGURE, error.describe().into()),
+    };
+    handset.sent_token = token;
+    if behaviour.double_submit {
+        let at = now + DOUBLE_SUBMIT_GAP;
+        handset.second = Some(Second::Waiting { at, request, limit: REPLY_LIMIT });
+    }
+    Outcome::Become(Running::Configuring { ssid: printable(&configuration.ssid), is_sent: false, fetch })
+}
+
+impl Running {
+    fn poll(&mut self, now: Instant, handset: &mut Handset) -> Outcome {
+        match self {
+            Self::Thinking { until } => {
+                if *until <= now {
+                    Outcome::Next
+                } else {
+                    Outcome::Pending
+                }
+            }
+            Self::Joining => match (handset.wifi.is_up(), handset.wifi.failed()) {
+                (true, _) => Outcome::Next,
+                (false, Some(why)) => Outcome::Fail(JOIN, why.describe().into()),
+                (false, None) => Outcome::Pending,
+            },
+            Self::Resolving(lookup) => match lookup.poll(now, handset.wifi.line()) {
+                None => Outcome::Pending,
+                Some(Err(error)) => Outcome::Fail(RESOLVE, error.describe()),
+                Some(Ok(address)) => {
+                    handset.observations.setup_address = Some(address);
+                    handset.events.push(Event::Resolved(address));
+                    Outcome::Next
+                }
+            },
+            Self::AwaitingGone { until } => {
+                if handset.wifi.line().is_none() {
+                    Outcome::Next
+                } else if *until <= now {
+                    Outcome::Fail(CONFIGURE, "no reply, and the access point is still there".into())
+                } else {
+                    Outcome::Pending
+                }
+            }
+            Self::OnlinePause { until, give_up_at } => {
+                if now < *until {
+                    return Outcome::Pending;
+                }
+                let give_up_at = *give_up_at;
+                match handset.ask_cloud(now, &online_request(handset)) {
+                    Ok(fetch) => Outcome::Become(Self::OnlineAsking { fetch, give_up_at }),
+                    Err(error) => Outcome::Fail(ONLINE, error.describe().into()),
+                }
+            }
+            Self::OnlineAsking { fetch, give_up_at } => {
+                let give_up_at = *give_up_at;
+                match fetch.poll(now, Some(&mut handset.cellular)) {
+                    None => Outcome::Pending,
+                    Some(ended) => on_online_answer(now, handset, ended, give_up_at),
+                }
+            }
+            Self::AskingCloud { ask, fetch } => match fetch.poll(now, Some(&mut handset.cellular)) {
+                None => Outcome::Pending,
+                Some(ended) => ask.on_ended(handset, ended),
+            },
+            Self::AskingDevice { ask, fetch } => match fetch.poll(now, handset.wifi.line()) {
+                None => Outcome::Pending,
+                Some(ended) => ask.on_ended(handset, ended),
+            },
+            Self::Configuring { ssid, is_sent, fetch } => {
+                let ended = fetch.poll(now, handset.wifi.line());
+                if fetch.is_sent() && !*is_sent {
+                    *is_sent = true;
+                    handset.events.push(Event::ConfigurationSent(core::mem::take(ssid)));
+                }
+                match ended {
+                    None => Outcome::Pending,
+                    Some(ended) => on_configured(now, handset, ended, *is_sent),
+                }
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        match self {
+            Self::Thinking { until } | Self::AwaitingGone { until } | Self::OnlinePause { until, .. } => {
+                Some(*until)
+            }
+            Self::Joining => None,
+            Self::Resolving(lookup) => Some(lookup.next_wake()),
+            Self::AskingCloud { fetch, .. }
+            | Self::AskingDevice { fetch, .. }
+            | Self::Configuring { fetch, .. }
+            | Self::OnlineAsking { fetch, .. } => Some(fetch.next_wake()),
+        }
+    }
+
+    fn abandon(&mut self, handset: &mut Handset) {
+        match self {
+            Self::Thinking { .. } | Self::AwaitingGone { .. } | Self::OnlinePause { .. } => {}
+            Self::Joining => {
+                handset.wifi.leave();
+            }
+            Self::Resolving(lookup) => {
+                if let Some(line) = handset.wifi.line() {
+                    lookup.abandon(line);
+                }
+            }
+            Self::AskingCloud { fetch, .. } | Self::OnlineAsking { fetch, .. } => {
+                fetch.abandon(Some(&mut handset.cellular));
+            }
+            Self::AskingDevice { fetch, .. } | Self::Configuring { fetch, .. } => {
+                fetch.abandon(handset.wifi.line());
+            }
+        }
+    }
+}

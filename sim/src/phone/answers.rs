@@ -1,0 +1,258 @@
+//! What the answers of the device and of the cloud mean to the app.
+
+use firmware_core::config::Token;
+use serde::Deserialize;
+use smoltcp::time::Instant;
+
+use super::activity::{CLOUD_POLL_INTERVAL, GONE_LIMIT, Outcome, RETRY_PAUSE, Running, Step};
+use super::command::Secret;
+use super::event::Event;
+use super::fetch::{Ended, FetchError};
+use super::handset::{BoardInfo, Handset, SeenNetwork};
+use super::http::Response;
+use super::text::printable;
+
+/// The steps' names, as failures give them.
+pub(super) const TOKEN: &str = "get token";
+pub(super) const JOIN: &str = "join";
+pub(super) const RESOLVE: &str = "resolve";
+const BOARD_INFO: &str = "board info";
+const NETWORKS: &str = "scan networks";
+pub(super) const CONFIGURE: &str = "configure";
+const REQUEST: &str = "request";
+pub(super) const ONLINE: &str = "wait online";
+const RENAME: &str = "rename";
+
+/// Words of a device longer than this are no message for a person, in characters.
+const WORDS_LEN_MAX: usize = 120;
+
+/// What the cloud was asked, other than whether a device is online.
+pub(super) enum CloudAsk {
+    Login,
+    Token,
+    Rename(String),
+}
+
+/// What the device was asked, other than to take a configuration.
+pub(super) enum DeviceAsk {
+    BoardInfo { tries_left: u8 },
+    Networks { tries_left: u8 },
+    Raw { route: String },
+}
+
+impl CloudAsk {
+    /// The step's name.
+    pub(super) fn step(&self) -> &'static str {
+        match self {
+            Self::Login | Self::Token => TOKEN,
+            Self::Rename(_) => RENAME,
+        }
+    }
+
+    pub(super) fn on_ended(&mut self, handset: &mut Handset, ended: Ended) -> Outcome {
+        let step = self.step();
+        let response = match ended {
+            Ended::Replied(response) => response,
+            Ended::Failed(error) => return Outcome::Fail(step, error.describe().into()),
+            Ended::ClosedEarly => return Outcome::Fail(step, FetchError::Closed.describe().into()),
+        };
+        handset.observations.cloud_status = Some(response.status);
+        if response.status != 200 {
+            return Outcome::Fail(step, format!("the cloud answers with status {}", response.status));
+        }
+        match self {
+            Self::Login => on_login(handset, &response),
+            Self::Token => on_token(handset, &response),
+            Self::Rename(name) => {
+                handset.events.push(Event::Named(printable(name.as_bytes())));
+                Outcome::Next
+            }
+        }
+    }
+}
+
+impl DeviceAsk {
+    /// The step's name.
+    pub(super) fn step(&self) -> &'static str {
+        match self {
+            Self::BoardInfo { .. } => BOARD_INFO,
+            Self::Networks { .. } => NETWORKS,
+            Self::Raw { .. } => REQUEST,
+        }
+    }
+
+    pub(super) fn on_ended(&mut self, handset: &mut Handset, ended: Ended) -> Outcome {
+        let response = match ended {
+            Ended::Replied(response) => response,
+            Ended::Failed(error) => return self.on_failed(handset, error),
+            Ended::ClosedEarly => return self.on_failed(handset, FetchError::Closed),
+        };
+        observe_reply(handset, &response);
+        match self {
+            Self::BoardInfo { .. } => on_board_info(handset, &response),
+            Self::Networks { .. } => on_networks(handset, &response),
+            Self::Raw { route } => {
+                let (route, status) = (core::mem::take(route), response.status);
+                handset.events.push(Event::Answered { route, status });
+                Outcome::Next
+            }
+        }
+    }
+
+    /// Reading is repeated.
+    fn on_failed(&self, handset: &mut Handset, error: FetchError) -> Outcome {
+        let again = match self {
+            Self::BoardInfo { tries_left: 0 } | Self::Networks { tries_left: 0 } | Self::Raw { .. } => {
+                return Outcome::Fail(self.step(), error.describe().into());
+            }
+            Self::BoardInfo { tries_left } => Step::BoardInfo { tries_left: *tries_left },
+            Self::Networks { tries_left } => Step::Networks { tries_left: *tries_left },
+        };
+        handset.events.push(Event::Retried(self.step()));
+        Outcome::First(vec![Step::Think(RETRY_PAUSE), again])
+    }
+}
+
+#[derive(Deserialize)]
+struct Access {
+    access_token: String,
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    token: String,
+    #[serde(rename = "deviceId")]
+    device_id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    msg: String,
+}
+
+fn on_login(handset: &mut Handset, response: &Response) -> Outcome {
+    match serde_json::from_slice::<Access>(&response.body) {
+        Ok(access) => {
+            handset.access = Secret::new(access.access_token);
+            Outcome::Next
+        }
+        Err(_) => Outcome::Fail(TOKEN, "the cloud's reply is not understood".into()),
+    }
+}
+
+fn on_token(handset: &mut Handset, response: &Response) -> Outcome {
+    let issued = serde_json::from_slice::<Issued>(&response.body).ok();
+    let Some((token, id)) =
+        issued.and_then(|issued| Some((Token::new(issued.token.as_bytes())?, issued.device_id)))
+    else {
+        return Outcome::Fail(TOKEN, "the cloud's reply is not understood".into());
+    };
+    handset.observations.token = Some(token);
+    // A new token for a known device keeps its id, which the cloud need not repeat.
+    handset.observations.device_id = id.or(handset.observations.device_id);
+    handset.sent_token = Secret::default();
+    handset.events.push(Event::TokenIssued);
+    Outcome::Next
+}
+
+fn observe_reply(handset: &mut Handset, response: &Response) {
+    handset.observations.http_status = Some(response.status);
+    handset.observations.http_body.clone_from(&response.body);
+}
+
+fn on_board_info(handset: &mut Handset, response: &Response) -> Outcome {
+    if response.status != 200 {
+        return Outcome::Fail(BOARD_INFO, format!("status {}", response.status));
+    }
+    let Ok(board) = serde_json::from_slice::<BoardInfo>(&response.body) else {
+        return Outcome::Fail(BOARD_INFO, "the reply is not the JSON it should be".into());
+    };
+    let is_known = handset.config.templates.contains(&board.template_id);
+    let id = printable(board.template_id.as_bytes());
+    handset.events.push(Event::BoardInfo { last_error: board.last_error });
+    handset.observations.board = Some(board);
+    if is_known {
+        Outcome::Next
+    } else {
+        handset.events.push(Event::UnknownTemplate(id));
+        Outcome::Fail(BOARD_INFO, "not correct device".into())
+    }
+}
+
+fn on_networks(handset: &mut Handset, response: &Response) -> Outcome {
+    if response.status != 200 {
+        return Outcome::Fail(NETWORKS, format!("status {}", response.status));
+    }
+    let Ok(networks) = serde_json::from_slice::<Vec<SeenNetwork>>(&response.body) else {
+        return Outcome::Fail(NETWORKS, "the reply is not the JSON it should be".into());
+    };
+    handset.events.push(Event::Networks(networks.len()));
+    handset.observations.networks = networks;
+    Outcome::Next
+}
+
+/// The device may be gone before its reply arrives, so that a lost reply is an error only when its access
+/// point stays.
+pub(super) fn on_configured(now: Instant, handset: &mut Handset, ended: Ended, is_sent: bool) -> Outcome {
+    let response = match ended {
+        Ended::Replied(response) => response,
+        Ended::ClosedEarly => {
+            handset.events.push(Event::ClosedEarly);
+            return Outcome::Next;
+        }
+        Ended::Failed(_) if is_sent => {
+            handset.events.push(Event::ReplyLost);
+            return Outcome::Become(Running::AwaitingGone { until: now + GONE_LIMIT });
+        }
+        Ended::Failed(error) => return Outcome::Fail(CONFIGURE, error.describe().into()),
+    };
+    observe_reply(handset, &response);
+    let words = serde_json::from_slice::<Message>(&response.body)
+        .ok()
+        .map(|message| printable(message.msg.as_bytes()))
+        .filter(|words| words.chars().count() <= WORDS_LEN_MAX);
+    match (response.status, words) {
+        (200, Some(words)) => {
+            handset.events.push(Event::Told(words));
+            Outcome::Next
+        }
+        (200, None) => Outcome::Fail(CONFIGURE, "the reply is not the JSON it should be".into()),
+        (status, words) => {
+            let words = words.unwrap_or_else(|| "no message".into());
+            let reason = format!("status {status}, {words}");
+            handset.events.push(Event::Refused(status, words));
+            Outcome::Fail(CONFIGURE, reason)
+        }
+    }
+}
+
+pub(super) fn on_online_answer(
+    now: Instant,
+    handset: &mut Handset,
+    ended: Ended,
+    give_up_at: Instant,
+) -> Outcome {
+    let mut reason = "the device is not online".to_owned();
+    match ended {
+        Ended::Replied(response) => {
+            handset.observations.cloud_status = Some(response.status);
+            if response.status == 200 && response.body.trim_ascii() == b"true" {
+                handset.observations.online = true;
+                handset.events.push(Event::Online);
+                return Outcome::Next;
+            }
+            if response.status != 200 {
+                reason = format!("the cloud answers with status {}", response.status);
+            }
+        }
+        // A cloud that is not there now may be in a moment.
+        Ended::Failed(error) => reason = error.describe().to_owned(),
+        Ended::ClosedEarly => {}
+    }
+    let until = now + CLOUD_POLL_INTERVAL;
+    if give_up_at < until {
+        Outcome::Fail(ONLINE, reason)
+    } else {
+        Outcome::Become(Running::OnlinePause { until, give_up_at })
+    }
+}

@@ -1,0 +1,179 @@
+//! HTTP as a client needs it: requests rendered, responses parsed. No sockets, no time.
+//!
+//! Bodies end by Content-Length or by the end of the connection; chunked ones are refused.
+
+use std::fmt::Write as _;
+
+/// What a phone accepts as one response, headers included, in bytes.
+pub const RESPONSE_LEN_MAX: usize = 64 * 1024;
+/// More header lines than any server here sends.
+const HEADERS_MAX: usize = 64;
+
+/// One request, without the parts that depend on the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// Path and query, percent-encoded.
+    pub path: String,
+    /// Further headers in order.
+    pub headers: Vec<(String, String)>,
+    /// The body; none is sent when it is empty, except with POST and PUT.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A GET of this path.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: "GET".into(), path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// The path without its query, which may hold secrets.
+    pub fn route(&self) -> &str {
+        self.path.split_once('?').map_or(&*self.path, |(route, _)| route)
+    }
+
+    /// Renders the request as it goes on the wire. `version` is `1.0` or `1.1`.
+    pub(super) fn render(&self, host: &str, version: &str) -> Vec<u8> {
+        let mut head = String::with_capacity(128 + self.path.len());
+        let _ = write!(head, "{} {} HTTP/{version}\r\nHost: {host}\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let has_length = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        if !has_length && (!self.body.is_empty() || matches!(&*self.method, "POST" | "PUT")) {
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
+        }
+        head.push_str("Connection: close\r\n\r\n");
+        let mut wire = head.into_bytes();
+        wire.extend_from_slice(&self.body);
+        wire
+    }
+}
+
+/// One complete response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What the bytes received so far amount to.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Parse {
+    NeedMore,
+    Done(Response),
+    Malformed,
+}
+
+/// Reads a response from the beginning of its connection. `ended` says that no more bytes will come.
+pub(super) fn parse(received: &[u8], ended: bool) -> Parse {
+    let Some(head_len) = find(received, b"\r\n\r\n") else {
+        return if ended { Parse::Malformed } else { Parse::NeedMore };
+    };
+    let Ok(head) = str::from_utf8(&received[..head_len]) else { return Parse::Malformed };
+    let body = &received[head_len + 4..];
+    let mut lines = head.split("\r\n");
+    let Some(status) = lines.next().and_then(parse_status_line) else { return Parse::Malformed };
+    let mut location = None;
+    let mut length = None;
+    for (count, line) in lines.enumerate() {
+        let Some((name, value)) = line.split_once(':') else { return Parse::Malformed };
+        let value = value.trim();
+        if count == HEADERS_MAX || name.eq_ignore_ascii_case("transfer-encoding") {
+            return Parse::Malformed;
+        }
+        if name.eq_ignore_ascii_case("content-length") {
+            let Ok(value) = value.parse::<usize>() else { return Parse::Malformed };
+            if length.is_some_and(|length| length != value) || value > RESPONSE_LEN_MAX {
+                return Parse::Malformed;
+            }
+            length = Some(value);
+        } else if name.eq_ignore_ascii_case("location") {
+            location = Some(value.to_owned());
+        }
+    }
+    // RFC 9112 section 6.3: these never have a body.
+    let length = if matches!(status, 204 | 304) { Some(0) } else { length };
+    match length {
+        Some(length) => match body.get(..length) {
+            Some(body) => Parse::Done(Response { status, location, body: body.to_vec() }),
+            None if ended => Parse::Malformed,
+            None => Parse::NeedMore,
+        },
+        None if ended => Parse::Done(Response { status, location, body: body.to_vec() }),
+        None => Parse::NeedMore,
+    }
+}
+
+fn parse_status_line(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "))?;
+    let digits = rest.get(..3)?;
+    let separated = rest.get(3..).is_some_and(|reason| reason.is_empty() || reason.starts_with(' '));
+    let status = digits.parse().ok()?;
+    (separated && (200..600).contains(&status)).then_some(status)
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(wire: &str, ended: bool, expected: Option<(u16, &str)>) {
+        let done = match parse(wire.as_bytes(), ended) {
+            Parse::Done(response) => Some((response.status, String::from_utf8(response.body).unwrap())),
+            Parse::NeedMore | Parse::Malformed => None,
+        };
+        assert_eq!(done, expected.map(|(status, body)| (status, body.to_owned())));
+    }
+
+    #[test]
+    fn a_body_ends_by_its_length_or_with_the_connection() {
+        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, Some((200, "ok")));
+        check("HTTP/1.1 200 OK\r\ncontent-length:2\r\n\r\nokay", false, Some((200, "ok")));
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false, None);
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, None);
+        check("HTTP/1.0 500 Oops\r\n\r\nhalf", false, None);
+        check("HTTP/1.0 500 Oops\r\n\r\nhalf", true, Some((500, "half")));
+        check("HTTP/1.1 204 No Content\r\n\r\n", false, Some((204, "")));
+    }
+
+    #[test]
+    fn what_is_not_a_response_is_malformed() {
+        for wire in [
+            "HTTP/2 200\r\n\r\n",
+            "HTTP/1.1 20x OK\r\n\r\n",
+            "HTTP/1.1 2000 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(parse(wire.as_bytes(), true), Parse::Malformed, "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn a_post_always_says_its_length() {
+        let request = Request { method: "POST".into(), ..Request::get("/x?y=z") };
+        let expected = "POST /x?y=z HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        assert_eq!(request.render("h", "1.1"), expected.as_bytes());
+        assert_eq!(request.route(), "/x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(wire in proptest::collection::vec(any::<u8>(), 0..300), ended: bool) {
+            let mut response = b"HTTP/1.1 200 OK\r\n".to_vec();
+            response.extend_from_slice(&wire);
+            let _ = (parse(&wire, ended), parse(&response, ended));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One network interface of the phone in use: a stack, its sockets and its source of chance.
+
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::tcp;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, Ipv4Address};
+
+use crate::stack::Stack;
+
+/// IANA's dynamic range (RFC 6335 section 6) begins here and has 2^14 ports.
+const PORT_FIRST: u16 = 49_152;
+const PORT_COUNT: u16 = 16_384;
+/// One exchange, the second of a double submit, the system's probe, and connections still closing.
+const TCP_SOCKETS_MAX: usize = 6;
+const TCP_RECEIVE_LEN: usize = 4_096;
+const TCP_SEND_LEN: usize = 2_048;
+/// A peer that vanished is given up after this, so that no closing connection retransmits for ever.
+const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Queries of one lookup, with room for duplicated answers.
+const DNS_PACKETS: usize = 6;
+
+/// SplitMix64, the project's only source of chance.
+#[derive(Clone, Debug)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+/// An interface with an identity: what was begun on one line never touches the sockets of its successor.
+pub(super) struct Line {
+    pub(super) id: u64,
+    pub(super) stack: Stack,
+    pub(super) chance: Chance,
+    tcp: Vec<SocketHandle>,
+    next_port: u16,
+}
+
+impl Line {
+    pub(super) fn new(id: u64, mac: EthernetAddress, seed: u64, now: Instant) -> Self {
+        let mut chance = Chance::new(seed);
+        let stack = Stack::new(mac, chance.next(), now);
+        let next_port = (chance.next() % u64::from(PORT_COUNT)) as u16;
+        Self { id, stack, chance, tcp: Vec::new(), next_port }
+    }
+
+    /// Starts a TCP connection. `None` when every socket is in use or there is no address to come from.
+    pub(super) fn connect(&mut self, remote: (Ipv4Address, u16)) -> Option<SocketHandle> {
+        let idle = self.tcp.iter().copied().find(|handle| !self.stack.tcp(*handle).is_open());
+        let handle = match idle {
+            Some(handle) => handle,
+            None if self.tcp.len() < TCP_SOCKETS_MAX => {
+                let handle = self.stack.add_tcp(TCP_RECEIVE_LEN, TCP_SEND_LEN);
+                self.tcp.push(handle);
+                handle
+            }
+            None => return None,
+        };
+        let port = self.local_port();
+        let Stack { iface, sockets, .. } = &mut self.stack;
+        let socket = sockets.get_mut::<tcp::Socket>(handle);
+        socket.set_timeout(Some(PEER_TIMEOUT));
+        socket.connect(iface.context(), remote, port).ok()?;
+        Some(handle)
+    }
+
+    /// Opens a UDP socket for one lookup; whoever opened it removes it.
+    pub(super) fn open_udp(&mut self) -> SocketHandle {
+        let port = self.local_port();
+        self.stack.add_udp(port, DNS_PACKETS)
+    }
+
+    /// When the stack wants to run again.
+    pub(super) fn poll_at(&mut self, now: Instant) -> Option<Instant> {
+        self.stack.poll_at(now)
+    }
+
+    /// Runs the stack if anything is due; says whether it ran.
+    pub(super) fn poll(&mut self, now: Instant) -> bool {
+        let due = self.stack.poll_at(now).is_some_and(|at| at <= now);
+        if due {
+            self.stack.poll(now);
+        }
+        due
+    }
+
+    fn local_port(&mut self) -> u16 {
+        let port = PORT_FIRST + self.next_port;
+        self.next_port = (self.next_port + 1) % PORT_COUNT;
+        port
+    }
+}

@@ -1,0 +1,86 @@
+//! Small text encodings: percent, base64, and bytes as a person may see them.
+
+use std::fmt::Write as _;
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3.
+pub(super) fn percent_encode(bytes: &[u8], into: &mut String) {
+    for byte in bytes {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                into.push(char::from(*byte));
+            }
+            _ => {
+                let _ = write!(into, "%{byte:02X}");
+            }
+        }
+    }
+}
+
+/// Encodes with the standard alphabet and padding (RFC 4648 section 4), as HTTP Basic wants it.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for index in 0..4 {
+            if index <= chunk.len() {
+                let symbol = (group >> (18 - 6 * index)) & 63;
+                text.push(char::from(ALPHABET[symbol as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+/// Writes bytes for a person: control characters and what is not UTF-8 appear as `\xNN`.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() {
+                text.extend(character.escape_default());
+            } else {
+                text.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_leaves_only_unreserved_characters() {
+        let mut text = String::new();
+        percent_encode("a+b c&%=é~".as_bytes(), &mut text);
+        assert_eq!(text, "a%2Bb%20c%26%25%3D%C3%A9~");
+    }
+
+    #[test]
+    fn base64_matches_the_vectors_of_rfc_4648() {
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+        ];
+        for (plain, encoded) in vectors {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_escaped() {
+        assert_eq!(printable(b"Caf\xc3\xa9\x1b[1m\xff"), "Caf\u{e9}\\u{1b}[1m\\xFF");
+    }
+}

@@ -1,0 +1,326 @@
+//! The phone's WiFi: finding an access point, joining it, getting an address. Commands the radio and hears it.
+
+use firmware_core::hal::{JoinFailure, Network, RadioCommand, RadioEvent, Security};
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::dhcpv4;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, Ipv4Address};
+
+use firmware_core::config::{Passphrase, Ssid};
+
+use super::event::Event;
+use super::line::{Chance, Line};
+use crate::actor::soonest;
+
+/// Between two scans while the wanted access point is not there.
+const SCAN_PAUSE: Duration = Duration::from_secs(2);
+/// Thirteen channels of 120 ms with much to spare.
+const SCAN_LIMIT: Duration = Duration::from_secs(10);
+/// Association to an open network takes well under a second; Android gives up after about this.
+const ASSOCIATION_LIMIT: Duration = Duration::from_secs(10);
+/// Android's limit for getting an address.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(18);
+/// Phones repeat DISCOVER and REQUEST sooner than smoltcp's default of 10 s.
+const DHCP_RETRY: Duration = Duration::from_secs(2);
+/// What one scan keeps.
+const NETWORKS_MAX: usize = 128;
+
+/// Why the phone is not in the network it was told to join.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum WifiError {
+    NotFound,
+    Refused,
+    NoAddress,
+}
+
+impl WifiError {
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::NotFound => "no such access point",
+            Self::Refused => "the access point cannot be joined",
+            Self::NoAddress => "the access point gives no address",
+        }
+    }
+}
+
+/// Which access point is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Wanted {
+    Named(Vec<u8>),
+    Prefix(Vec<u8>),
+}
+
+/// The WiFi side of a phone.
+pub(super) struct Wifi {
+    mac: EthernetAddress,
+    chance: Chance,
+    links: u64,
+    state: State,
+    goal: Option<Goal>,
+    link: Option<Link>,
+    failed: Option<WifiError>,
+    radio: Vec<RadioCommand>,
+}
+
+enum State {
+    Off,
+    Scanning { found: Vec<Network>, until: Instant },
+    Pausing { until: Instant },
+    Associating { ssid: Ssid, until: Instant },
+    Addressing { until: Instant },
+    Up,
+}
+
+struct Goal {
+    wanted: Wanted,
+    give_up_at: Instant,
+}
+
+struct Link {
+    ssid: Ssid,
+    line: Line,
+    dhcp: SocketHandle,
+    address: Option<Ipv4Address>,
+    dns: Option<Ipv4Address>,
+}
+
+impl Wifi {
+    pub(super) fn new(mac: EthernetAddress, seed: u64) -> Self {
+        Self {
+            mac,
+            chance: Chance::new(seed),
+            links: 0,
+            state: State::Off,
+            goal: None,
+            link: None,
+            failed: None,
+            radio: Vec::new(),
+        }
+    }
+
+    /// Begins to look for an access point; a network that is wanted and joined already is kept.
+    pub(super) fn join(&mut self, now: Instant, wanted: Wanted, limit: Duration) {
+        self.failed = None;
+        if self.is_up() && self.ssid().is_some_and(|ssid| wanted.matches(ssid)) {
+            return;
+        }
+        self.leave();
+        self.goal = Some(Goal { wanted, give_up_at: now + limit });
+        self.scan(now);
+    }
+
+    /// Leaves whatever was joined or is being joined, and switches the radio off.
+    pub(super) fn leave(&mut self) -> Option<Ssid> {
+        let left = self.link.take().map(|link| link.ssid);
+        self.goal = None;
+        if !matches!(self.state, State::Off) {
+            self.radio.push(RadioCommand::Off);
+        }
+        self.state = State::Off;
+        left
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up)
+    }
+
+    /// Why the last join did not succeed.
+    pub(super) fn failed(&self) -> Option<WifiError> {
+        self.failed
+    }
+
+    /// The network that the phone is associated with.
+    pub(super) fn ssid(&self) -> Option<&Ssid> {
+        self.link.as_ref().map(|link| &link.ssid)
+    }
+
+    pub(super) fn address(&self) -> Option<Ipv4Address> {
+        self.link.as_ref().and_then(|link| link.address)
+    }
+
+    pub(super) fn dns(&self) -> Option<Ipv4Address> {
+        self.link.as_ref().and_then(|link| link.dns)
+    }
+
+    pub(super) fn line(&mut self) -> Option<&mut Line> {
+        self.link.as_mut().map(|link| &mut link.line)
+    }
+
+    /// Commands for the radio, in order.
+    pub(super) fn take_commands(&mut self) -> impl Iterator<Item = RadioCommand> + '_ {
+        self.radio.drain(..)
+    }
+
+    pub(super) fn handle_radio(&mut self, now: Instant, event: RadioEvent, events: &mut Vec<Event>) {
+        match event {
+            RadioEvent::ScanResult(network) => {
+                if let State::Scanning { found, .. } = &mut self.state
+                    && found.len() < NETWORKS_MAX
+                {
+                    found.push(network);
+                }
+            }
+            RadioEvent::ScanDone(_) => self.on_scan_done(now, events),
+            RadioEvent::Joined => self.on_associated(now),
+            RadioEvent::JoinFailed(reason) => self.on_join_failed(now, reason, events),
+            RadioEvent::Disconnected(reason) => self.on_disconnected(now, reason, events),
+            // A phone opens no access point of its own.
+            RadioEvent::ApStarted | RadioEvent::StationJoined(_) | RadioEvent::StationLeft(_) => {}
+        }
+    }
+
+    /// Does what is due; says whether anything was.
+    pub(super) fn poll(&mut self, now: Instant, events: &mut Vec<Event>) -> bool {
+        let mut moved = false;
+        if let Some(link) = &mut self.link
+            && link.line.poll(now)
+        {
+            moved = true;
+            self.poll_address(events);
+        }
+        moved | self.poll_timers(now, events)
+    }
+
+    pub(super) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let link = self.link.as_mut().and_then(|link| link.line.poll_at(now));
+        let timer = match &self.state {
+            State::Off | State::Up => return link,
+            State::Scanning { until, .. } | State::Pausing { until } | State::Associating { until, .. } => {
+                soonest(Some(*until), self.goal.as_ref().map(|goal| goal.give_up_at))
+            }
+            State::Addressing { until } => Some(*until),
+        };
+        soonest(link, timer)
+    }
+
+    fn scan(&mut self, now: Instant) {
+        self.radio.push(RadioCommand::Scan { probe: None });
+        self.state = State::Scanning { found: Vec::new(), until: now + SCAN_LIMIT };
+    }
+
+    fn on_scan_done(&mut self, now: Instant, events: &mut Vec<Event>) {
+        let (State::Scanning { found, .. }, Some(goal)) = (&mut self.state, &self.goal) else { return };
+        let found = core::mem::take(found);
+        events.push(Event::ScanHeard(found.len()));
+        match goal.wanted.choose(&found) {
+            Some(network) => {
+                self.radio.push(RadioCommand::Join {
+                    ssid: network.ssid.clone(),
+                    passphrase: Passphrase::default(),
+                    bssid: network.bssid,
+                    channel: network.channel,
+                });
+                let ssid = network.ssid.clone();
+                self.state = State::Associating { ssid, until: now + ASSOCIATION_LIMIT };
+            }
+            None => self.state = State::Pausing { until: now + SCAN_PAUSE },
+        }
+    }
+
+    fn on_associated(&mut self, now: Instant) {
+        let State::Associating { ssid, .. } = &mut self.state else { return };
+        let ssid = core::mem::take(ssid);
+        self.links += 1;
+        let mut line = Line::new(self.links, self.mac, self.chance.next(), now);
+        let mut client = dhcpv4::Socket::new();
+        let mut retry = client.get_retry_config();
+        retry.discover_timeout = DHCP_RETRY;
+        retry.initial_request_timeout = DHCP_RETRY;
+        client.set_retry_config(retry);
+        let dhcp = line.stack.sockets.add(client);
+        self.link = Some(Link { ssid, line, dhcp, address: None, dns: None });
+        self.state = State::Addressing { until: now + ADDRESS_LIMIT };
+    }
+
+    fn on_join_failed(&mut self, now: Instant, reason: JoinFailure, events: &mut Vec<Event>) {
+        if !matches!(self.state, State::Associating { .. }) {
+            return;
+        }
+        match reason {
+            // The phone knows no secret, so that trying again would not help.
+            JoinFailure::Handshake | JoinFailure::Security => self.fail(WifiError::Refused),
+            JoinFailure::NotFound | JoinFailure::Refused | JoinFailure::Timeout => {
+                events.push(Event::JoinRetried);
+                self.state = State::Pausing { until: now + SCAN_PAUSE };
+            }
+        }
+    }
+
+    fn on_disconnected(&mut self, now: Instant, reason: u16, events: &mut Vec<Event>) {
+        let Some(link) = self.link.take() else { return };
+        events.push(Event::AccessPointLost(link.ssid.to_string(), reason));
+        self.state = match self.goal {
+            Some(_) => State::Pausing { until: now + SCAN_PAUSE },
+            None => State::Off,
+        };
+    }
+
+    fn poll_address(&mut self, events: &mut Vec<Event>) {
+        let Some(link) = &mut self.link else { return };
+        let client = link.line.stack.sockets.get_mut::<dhcpv4::Socket>(link.dhcp);
+        let (address, router, dns) = match client.poll() {
+            None => return,
+            Some(dhcpv4::Event::Deconfigured) => (None, None, None),
+            Some(dhcpv4::Event::Configured(config)) => {
+                (Some(config.address), config.router, config.dns_servers.first().copied())
+            }
+        };
+        link.line.stack.set_address(address, router);
+        link.address = address.map(|cidr| cidr.address());
+        link.dns = dns;
+        if let Some(address) = link.address {
+            events.push(Event::Address(address));
+            if matches!(self.state, State::Addressing { .. }) {
+                events.push(Event::Joined(link.ssid.to_string()));
+                self.state = State::Up;
+                self.goal = None;
+            }
+        }
+    }
+
+    fn poll_timers(&mut self, now: Instant, events: &mut Vec<Event>) -> bool {
+        let due = match &self.state {
+            State::Off | State::Up => return false,
+            State::Scanning { until, .. }
+            | State::Pausing { until }
+            | State::Associating { until, .. }
+            | State::Addressing { until } => *until <= now,
+        };
+        let is_late = self.goal.as_ref().is_some_and(|goal| goal.give_up_at <= now);
+        match &self.state {
+            State::Addressing { .. } if due => self.fail(WifiError::NoAddress),
+            State::Off | State::Up | State::Addressing { .. } => return false,
+            State::Scanning { .. } | State::Pausing { .. } if is_late => self.fail(WifiError::NotFound),
+            State::Associating { .. } if is_late => self.fail(WifiError::Refused),
+            State::Pausing { .. } if due => self.scan(now),
+            State::Scanning { .. } | State::Associating { .. } if due => {
+                events.push(Event::JoinRetried);
+                self.state = State::Pausing { until: now + SCAN_PAUSE };
+            }
+            State::Scanning { .. } | State::Pausing { .. } | State::Associating { .. } => return false,
+        }
+        true
+    }
+
+    fn fail(&mut self, why: WifiError) {
+        self.leave();
+        self.failed = Some(why);
+    }
+}
+
+impl Wanted {
+    fn matches(&self, ssid: &Ssid) -> bool {
+        match self {
+            Self::Named(name) => ssid.as_bytes() == name,
+            Self::Prefix(prefix) => ssid.as_bytes().starts_with(prefix),
+        }
+    }
+
+    /// The strongest access point that fits; of equals the one with the lower address. Edgent's are open.
+    fn choose<'a>(&self, found: &'a [Network]) -> Option<&'a Network> {
+        found
+            .iter()
+            .filter(|network| network.security == Security::Open && self.matches(&network.ssid))
+            .max_by_key(|network| (network.rssi, core::cmp::Reverse(network.bssid)))
+    }
+}
