@@ -1,1 +1,123 @@
-//! Placeholder.
+//! The scenario language: one YAML file tells one story, and this room turns it into plain typed data.
+//!
+//! It does not run anything: the world matches on [`Verb`] and carries the steps out. What it promises is that
+//! a [`Scenario`] in hand is sound: every name it mentions exists, every actor a step speaks of is settled
+//! ([`Step::actor`]), every number is in its range. What is wrong is told once, as a [`ScenarioError`] with
+//! file, line, column and a hint.
+//!
+//! Keys are written in `snake_case`, words and actions in `kebab-case`; a time is a whole number with its
+//! unit: `250ms`, `5s`, `10m`, `7h`, `50d`. The JSON Schema that editors use comes from the same types.
+
+mod check;
+mod describe;
+mod error;
+mod expect;
+mod node;
+mod product;
+mod schema;
+mod step;
+mod value;
+mod world;
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smoltcp::time::Duration;
+
+pub use error::ScenarioError;
+pub use expect::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+pub use product::ProductOverrides;
+pub use schema::schema;
+pub use step::{
+    BrownoutPoint, Button, CloudChange, Configure, CutPoint, Fault, PhoneAction, PinWrite, Power, Provision,
+    Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
+};
+pub use value::{
+    At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi, Secret,
+    Ssid, Subnet,
+};
+pub use world::{
+    AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, Habit, Link, LoginAnswer,
+    NetworkSecurity, PhoneDevice, PhoneOs, Router, SimulatedDevice, World,
+};
+
+/// The version of the language that this program reads.
+pub const FORMAT: u32 = 1;
+
+/// A file longer than this is not a scenario; the largest story we know has 4 KiB.
+pub const FILE_LEN_MAX: usize = 256 * 1024;
+
+/// One story, checked: all names exist and all values are in range.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What happens, in a few words.
+    pub title: String,
+    /// What would break in the field without it; may be empty.
+    pub why: String,
+    /// What differs from the default product.
+    pub product: ProductOverrides,
+    /// What a device's millisecond counter starts at, at every boot, to test that nothing wraps; 0 when absent.
+    pub uptime: Option<Duration>,
+    /// Who and what is there.
+    pub world: World,
+    /// What happens, in order; at least one step.
+    pub steps: Vec<Step>,
+}
+
+impl Scenario {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Says what is wrong and where; for a file that cannot be read, line and column are 0.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text),
+            Err(error) => Err(ScenarioError::of_file(&file, format!("the file cannot be read: {error}"))),
+        }
+    }
+
+    /// Checks a scenario's text; `file` only names it in errors.
+    ///
+    /// # Errors
+    /// Says what is wrong and where.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
+        check::scenario(text).map_err(|complaint| complaint.in_file(file, text))
+    }
+}
+
+/// The commented first scenario, to be copied and changed.
+pub fn starter() -> &'static str {
+    include_str!("starter.yaml")
+}
+
+/// The file as it is written, before anything but its shape is checked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Edgent HIL scenario", rename = "Scenario")]
+struct Document {
+    /// The version of the scenario language: 1.
+    #[schemars(extend("const" = 1))]
+    format: u32,
+    /// What happens, in a few words.
+    title: At<String>,
+    /// What would break in the field without it.
+    #[serde(default)]
+    why: String,
+    /// What differs from the default product (template `TMPL4thermo1`, `Thermostat`, version 1.0.0).
+    product: Option<At<ProductOverrides>>,
+    /// What a device's millisecond counter starts at, at every boot: `4294907296ms` is a minute before it wraps.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<value::DurationText>")]
+    uptime: Option<Duration>,
+    /// Who and what is there. Without it: no router, one cloud, one device, one phone.
+    #[serde(default)]
+    world: World,
+    /// What happens, in order.
+    #[schemars(length(min = 1))]
+    steps: At<Vec<At<step::StepText>>>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,387 @@
+//! From text to a scenario: first the shape, then what only shows when everything is known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::error::Complaint;
+use super::expect::Expect;
+use super::node::Node;
+use super::step::{
+    CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
+};
+use super::value::{At, HostPort, Name, Secret, Ssid};
+use super::world::{NetworkSecurity, Router, SimulatedDevice, World};
+use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
+
+/// IEEE 802.11i: a passphrase has 8 to 63 characters.
+const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 8..=63;
+/// A raw key in hexadecimal.
+const RAW_KEY_LEN: usize = 64;
+
+/// Reads and checks a scenario's text.
+pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
+    let nowhere = At::nowhere(());
+    if text.len() > FILE_LEN_MAX {
+        return Err(Complaint::at(&nowhere, "the file is too long for a scenario", format!("at most {FILE_LEN_MAX} bytes")));
+    }
+    if is_blank(text) {
+        return Err(Complaint::at(&nowhere, "the file is empty", "`hil new` writes a first scenario"));
+    }
+    let mut options = serde_saphyr::Options::default();
+    options.with_snippet = false;
+    let node: At<Node> = serde_saphyr::from_str_with_options(text, options.clone())?;
+    node.check_format()?;
+    node.check_values()?;
+    node.check_words()?;
+    let document: Document = serde_saphyr::from_str_with_options(text, options)?;
+    let Document { format, title, why, product, uptime, world, steps } = document;
+    debug_assert_eq!(format, FORMAT, "another format is refused before the typed reading");
+    if title.trim().is_empty() {
+        return Err(Complaint::at(&title, "the title is empty", "say in a few words what happens"));
+    }
+    let product = check_product(product)?;
+    check_world(&world)?;
+    if steps.is_empty() {
+        return Err(Complaint::at(&steps, "there are no steps", "the first is usually `- power: on`"));
+    }
+    let steps = steps.value.into_iter().map(|step| check_step(step, &world)).collect::<Result<_, _>>()?;
+    Ok(Scenario { title: title.value, why, product, uptime, world, steps })
+}
+
+/// Whether nothing but comments and document marks stands there.
+fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+fn check_product(
+    product: Option<At<ProductOverrides>>,
+) -> Result<ProductOverrides, Complaint> {
+    let Some(product) = product else { return Ok(ProductOverrides::default()) };
+    match product.apply_to_default() {
+        Ok(_) => Ok(product.value),
+        Err(error) => Err(Complaint::at(&product, error.to_string(), "")),
+    }
+}
+
+fn check_world(world: &World) -> Result<(), Complaint> {
+    let World { routers, clouds, devices, phones, link: _ } = world;
+    let names = (routers.iter().map(|router| &router.name))
+        .chain(clouds.iter().map(|cloud| &cloud.name))
+        .chain(devices.iter().map(|device| &device.name))
+        .chain(phones.iter().map(|phone| &phone.name));
+    check_unique(names, "name")?;
+    check_unique(clouds.iter().flat_map(|cloud| &cloud.hosts), "host")?;
+    for device in devices {
+        let same_mac = |other: &&SimulatedDevice| other.mac.is_some() && other.mac == device.mac;
+        if devices.iter().filter(same_mac).count() > 1 {
+            return Err(Complaint::at(&device.name, "two devices have the same MAC address", ""));
+        }
+    }
+    routers.iter().try_for_each(check_router)?;
+    clouds.iter().filter_map(|cloud| cloud.redirect_to.as_ref()).try_for_each(|to| check_redirect(to, world))
+}
+
+/// Finds the second of two equal names and points at whichever of the two stands in the file.
+fn check_unique<'a, T: Ord + fmt::Display + 'a>(
+    names: impl Iterator<Item = &'a At<T>>,
+    what: &str,
+) -> Result<(), Complaint> {
+    let mut seen: BTreeMap<&T, &At<T>> = BTreeMap::new();
+    for name in names {
+        if let Some(first) = seen.insert(&name.value, name) {
+            let (place, other) = if name.line == 0 { (first, name) } else { (name, first) };
+            let hint = match other.line {
+                0 => "it is the default one's; every actor needs its own".to_owned(),
+                line => format!("the other stands in line {line}; every actor needs its own"),
+            };
+            return Err(Complaint::at(place, format!("the {what} `{name}` is taken"), hint));
+        }
+    }
+    Ok(())
+}
+
+fn check_router(router: &Router) -> Result<(), Complaint> {
+    let Router { name, password, security, channel, rssi, access_points, .. } = router;
+    if !access_points.is_empty() && (channel.is_some() || rssi.is_some()) {
+        return Err(Complaint::at(
+            name,
+            "a router has either `channel` and `rssi` or `access_points`",
+            "put them into an entry of `access_points`",
+        ));
+    }
+    check_unique(access_points.iter().filter_map(|point| point.name.as_ref()), "name")?;
+    match (security, password) {
+        (Some(NetworkSecurity::Open), Some(password)) => {
+            Err(Complaint::at(password, "an open network has no password", "leave out one of the two"))
+        }
+        (None | Some(NetworkSecurity::Open | NetworkSecurity::Wpa2Enterprise), None) => Ok(()),
+        (Some(_), None) => Err(Complaint::at(name, "this network needs a password", "or `security: open`")),
+        (Some(NetworkSecurity::Wep), Some(password)) => check_wep_key(password),
+        (Some(_) | None, Some(password)) => check_passphrase(password),
+    }
+}
+
+fn check_passphrase(password: &At<Secret>) -> Result<(), Complaint> {
+    let text = password.expose();
+    let is_raw_key = text.len() == RAW_KEY_LEN && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_raw_key || PASSPHRASE_LEN.contains(&text.len()) {
+        return Ok(());
+    }
+    let message = format!("a WiFi password has 8 to 63 bytes, this one has {}", text.len());
+    Err(Complaint::at(password, message, "64 hexadecimal digits are a raw key; without a password it is open"))
+}
+
+fn check_wep_key(password: &At<Secret>) -> Result<(), Complaint> {
+    match password.expose().len() {
+        5 | 10 | 13 | 26 => Ok(()),
+        _ => Err(Complaint::at(password, "a WEP key has 5 or 13 bytes, or 10 or 26 hexadecimal digits", "")),
+    }
+}
+
+fn check_redirect(to: &At<HostPort>, world: &World) -> Result<(), Complaint> {
+    let hosts: Vec<&str> = world.clouds.iter().flat_map(|cloud| &cloud.hosts).map(|host| host.as_str()).collect();
+    if hosts.contains(&to.host.as_str()) {
+        return Ok(());
+    }
+    let host = At { value: &to.host, line: to.line, column: to.column };
+    Err(Complaint::unknown(&host, "host", &hosts))
+}
+
+fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
+    let place = At { value: (), line: step.line, column: step.column };
+    let mut text = step.value;
+    let who = text.who.take();
+    let verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
+        [] => Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `"))),
+        several => Complaint::at(
+            &place,
+            format!("this step has {} verbs: `{}`", several.len(), several.join("`, `")),
+            "a step has one; begin each with `- `",
+        ),
+    })?;
+    let check = Check { place: &place, world };
+    check.verb(&verb)?;
+    let actor = check.actor(who, &verb)?;
+    Ok(Step { line: place.line, column: place.column, actor, verb })
+}
+
+/// The kinds of actors.
+#[derive(Clone, Copy)]
+enum Kind {
+    Device,
+    Phone,
+    Router,
+    Cloud,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Phone => "phone",
+            Self::Router => "router",
+            Self::Cloud => "cloud",
+        }
+    }
+
+    fn of(verb: &Verb) -> Option<Self> {
+        match verb {
+            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Arm(_) => Some(Self::Device),
+            Verb::Expect(expect) if expect.is_of_phone() => Some(Self::Phone),
+            Verb::Expect(_) => Some(Self::Device),
+            Verb::Phone(_) => Some(Self::Phone),
+            Verb::Router(_) => Some(Self::Router),
+            Verb::Cloud(_) => Some(Self::Cloud),
+            Verb::Wait(_) => None,
+        }
+    }
+
+    fn actors(self, world: &World) -> Vec<&Name> {
+        match self {
+            Self::Device => world.devices.iter().map(|device| &device.name.value).collect(),
+            Self::Phone => world.phones.iter().map(|phone| &phone.name.value).collect(),
+            Self::Router => world.routers.iter().map(|router| &router.name.value).collect(),
+            Self::Cloud => world.clouds.iter().map(|cloud| &cloud.name.value).collect(),
+        }
+    }
+}
+
+/// One step against its world.
+struct Check<'a> {
+    place: &'a At<()>,
+    world: &'a World,
+}
+
+impl Check<'_> {
+    /// Settles whom the step speaks of. Routers and clouds default to the first, because neighbours and
+    /// further regions only add to a story; which of two devices or phones is meant must be said.
+    fn actor(&self, who: Option<At<Name>>, verb: &Verb) -> Result<Option<Name>, Complaint> {
+        let Some(kind) = Kind::of(verb) else {
+            return match who {
+                None => Ok(None),
+                Some(who) => Err(Complaint::at(&who, "waiting is nobody's: time passes for all", "leave out `who`")),
+            };
+        };
+        if let Some(who) = who {
+            self.known(&who, kind)?;
+            return Ok(Some(who.value));
+        }
+        match (kind, kind.actors(self.world).as_slice()) {
+            (_, []) => Err(self.complaint(format!("the world has no {}", kind.name()), "")),
+            (_, [only]) => Ok(Some((*only).clone())),
+            (Kind::Router | Kind::Cloud, [first, ..]) => Ok(Some((*first).clone())),
+            (Kind::Device | Kind::Phone, several) => {
+                let message = format!("which {}? there are {}", kind.name(), several.len());
+                let choices: Vec<String> = several.iter().map(|name| format!("`who: {name}`")).collect();
+                Err(self.complaint(message, &format!("add {}", choices.join(" or "))))
+            }
+        }
+    }
+
+    fn known(&self, name: &At<Name>, kind: Kind) -> Result<(), Complaint> {
+        let actors = kind.actors(self.world);
+        if actors.contains(&&name.value) {
+            return Ok(());
+        }
+        let known: Vec<&str> = actors.into_iter().map(Name::as_str).collect();
+        Err(Complaint::unknown(name, kind.name(), &known))
+    }
+
+    fn known_if_given(&self, name: Option<&At<Name>>, kind: Kind) -> Result<(), Complaint> {
+        name.map_or(Ok(()), |name| self.known(name, kind))
+    }
+
+    fn complaint(&self, message: impl Into<String>, hint: &str) -> Complaint {
+        Complaint::at(self.place, message, hint)
+    }
+
+    fn verb(&self, verb: &Verb) -> Result<(), Complaint> {
+        match verb {
+            Verb::Power(_) | Verb::Button(_) | Verb::Arm(_) => Ok(()),
+            Verb::Console(line) => self.console(line),
+            Verb::Phone(action) => self.phone(action),
+            Verb::Router(change) => self.router(change),
+            Verb::Cloud(change) => self.cloud(change),
+            Verb::Expect(expect) => self.expect(expect),
+            Verb::Wait(time) if time.total_millis() == 0 => Err(self.complaint("there is nothing to wait for", "")),
+            Verb::Wait(_) => Ok(()),
+        }
+    }
+
+    fn console(&self, line: &str) -> Result<(), Complaint> {
+        if line.chars().any(char::is_control) {
+            return Err(self.complaint("a console line is one line of text", "Enter is pressed behind it"));
+        }
+        Ok(())
+    }
+
+    fn phone(&self, action: &PhoneAction) -> Result<(), Complaint> {
+        match action {
+            PhoneAction::Join => self.one_device("phone: { join-device: .. }"),
+            PhoneAction::JoinDevice(device) => self.known(device, Kind::Device),
+            PhoneAction::Configure(configure) => {
+                let Configure { network, ssid, .. } = configure;
+                self.network(network.as_ref(), ssid.as_ref())
+            }
+            PhoneAction::Provision(provision) => {
+                let Provision { device, network, ssid, .. } = provision;
+                self.known_if_given(device.as_ref(), Kind::Device)?;
+                if device.is_none() {
+                    self.one_device("`device:` to the details")?;
+                }
+                self.network(network.as_ref(), ssid.as_ref())
+            }
+            PhoneAction::Request(request) if !request.path.starts_with('/') => {
+                Err(Complaint::at(&request.path, "a path begins with `/`", format!("did you mean `/{}`?", *request.path)))
+            }
+            PhoneAction::GetToken
+            | PhoneAction::Leave
+            | PhoneAction::BoardInfo
+            | PhoneAction::Scan
+            | PhoneAction::Request(_)
+            | PhoneAction::WaitOnline
+            | PhoneAction::Rename(_)
+            | PhoneAction::DeleteDevice => Ok(()),
+        }
+    }
+
+    fn one_device(&self, way: &str) -> Result<(), Complaint> {
+        match self.world.devices.as_slice() {
+            [_] => Ok(()),
+            several => {
+                let message = format!("which device? there are {}", several.len());
+                Err(self.complaint(message, &format!("say it: {way}")))
+            }
+        }
+    }
+
+    fn network(&self, network: Option<&At<Name>>, ssid: Option<&Ssid>) -> Result<(), Complaint> {
+        match (network, ssid) {
+            (Some(network), None) => self.known(network, Kind::Router),
+            (None, Some(_)) => Ok(()),
+            (Some(network), Some(_)) => {
+                Err(Complaint::at(network, "`network` and `ssid` both say which network", "leave out one of the two"))
+            }
+            (None, None) => Err(self.complaint(
+                "which network is the device told?",
+                "`network:` with a router's name, or `ssid:` and `password:`",
+            )),
+        }
+    }
+
+    fn router(&self, change: &RouterChange) -> Result<(), Complaint> {
+        if *change == RouterChange::default() {
+            return Err(self.complaint("nothing changes about the router", ""));
+        }
+        Ok(())
+    }
+
+    fn cloud(&self, change: &CloudChange) -> Result<(), Complaint> {
+        if *change == CloudChange::default() {
+            return Err(self.complaint("nothing changes about the cloud", ""));
+        }
+        self.known_if_given(change.delete_device.as_ref(), Kind::Device)?;
+        if let Some(write) = &change.write {
+            self.known_if_given(write.device.as_ref(), Kind::Device)?;
+            if write.device.is_none() {
+                self.one_device("`device:` beside `pin:`")?;
+            }
+        }
+        change.redirect_to.as_ref().map_or(Ok(()), |to| check_redirect(to, self.world))
+    }
+
+    fn expect(&self, expect: &Expect) -> Result<(), Complaint> {
+        match (expect.is_of_device(), expect.is_of_phone()) {
+            (false, false) => Err(self.complaint("nothing is expected", "such as `device: running` or `cloud: online`")),
+            (true, true) => Err(self.complaint(
+                "this expects something of a device and of a phone",
+                "write two steps: one can be asked at a time",
+            )),
+            (true, false) | (false, true) => {
+                self.known_if_given(expect.joined.as_ref(), Kind::Router)?;
+                self.known_if_given(expect.stored_network.as_ref(), Kind::Router)?;
+                self.known_if_given(expect.region.as_ref(), Kind::Cloud)?;
+                self.region_with_cloud(expect)?;
+                expect.access_point.as_ref().map_or(Ok(()), |point| self.access_point(point))
+            }
+        }
+    }
+
+    fn region_with_cloud(&self, expect: &Expect) -> Result<(), Complaint> {
+        match &expect.region {
+            Some(region) if expect.cloud.is_none() => {
+                Err(Complaint::at(region, "`region` says which cloud sees the device", "add `cloud: online`"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn access_point(&self, point: &At<Name>) -> Result<(), Complaint> {
+        let points = self.world.routers.iter().flat_map(|router| &router.access_points);
+        let known: Vec<&str> = points.filter_map(|point| point.name.as_ref()).map(|name| name.as_str()).collect();
+        if known.contains(&point.as_str()) {
+            return Ok(());
+        }
+        Err(Complaint::unknown(point, "access point", &known))
+    }
+}

@@ -1,0 +1,309 @@
+//! Steps in words, as a person would tell them: one line each, secrets starred.
+
+use super::expect::{ApState, Expect, FaultState, Presence, StoreState};
+use super::step::{
+    BrownoutPoint, Button, CloudChange, Configure, Fault, PhoneAction, Power, Provision, RouterChange, Step,
+    Switch, TokenChoice, Verb,
+};
+use super::value::{At, Name, Secret, Ssid, spoken};
+use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};
+
+impl Step {
+    /// The step in one line of English, without secrets: `phone joins the device's access point`.
+    pub fn describe(&self) -> String {
+        let what = self.verb.describe();
+        match &self.actor {
+            Some(actor) => format!("{actor} {what}"),
+            None => what,
+        }
+    }
+}
+
+impl Verb {
+    /// What the actor does or must do, in one line of English that follows its name, without secrets.
+    pub fn describe(&self) -> String {
+        let line = match self {
+            Self::Power(Power::On) => "gets power".to_owned(),
+            Self::Power(Power::Off) => "loses power".to_owned(),
+            Self::Power(Power::Cycle) => "loses power and gets it back".to_owned(),
+            Self::Phone(action) => action.describe(),
+            Self::Button(Button::Press) => "has its button pressed".to_owned(),
+            Self::Button(Button::Hold(time)) => format!("has its button held for {}", spoken(*time)),
+            Self::Console(line) => format!("gets `{}` typed on its console", starred_console(line)),
+            Self::Router(change) => change.describe(),
+            Self::Cloud(change) => change.describe(),
+            Self::Expect(expect) => expect.describe(),
+            Self::Wait(time) => format!("{} pass", spoken(*time)),
+            Self::Arm(fault) => fault.describe(),
+        };
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+}
+
+/// Keeps the command and stars what may be a token or a password: everything behind `connect`.
+fn starred_console(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    match words.next() {
+        Some(command) if command.eq_ignore_ascii_case("connect") => {
+            words.fold(command.to_owned(), |line, _| line + " ***")
+        }
+        Some(_) | None => line.to_owned(),
+    }
+}
+
+impl PhoneAction {
+    fn describe(&self) -> String {
+        match self {
+            Self::GetToken => "asks the cloud for a token".to_owned(),
+            Self::Join => "joins the device's access point".to_owned(),
+            Self::JoinDevice(device) => format!("joins the access point of {device}"),
+            Self::Leave => "leaves the access point".to_owned(),
+            Self::BoardInfo => "reads the board info".to_owned(),
+            Self::Scan => "reads the list of networks".to_owned(),
+            Self::Configure(configure) => configure.describe(),
+            Self::Provision(provision) => provision.describe(),
+            Self::Request(request) => {
+                // A query or a body may hold a password.
+                let path = request.path.split('?').next().unwrap_or_default();
+                format!("requests {} {path}", request.method)
+            }
+            Self::WaitOnline => "waits until the cloud sees the device online".to_owned(),
+            Self::Rename(name) => format!("names the device {name}"),
+            Self::DeleteDevice => "deletes the device from the account".to_owned(),
+        }
+    }
+}
+
+impl Configure {
+    fn describe(&self) -> String {
+        let Self { network, ssid, password, token, host, port, save, static_ip, raw, .. } = self;
+        let mut line = format!("sends the configuration for {}", network_words(network.as_ref(), ssid.as_ref()));
+        line += password_words(password.as_ref());
+        line += token_words(token);
+        if let Some(host) = host {
+            line += &format!(" to log in at {host}");
+        }
+        if let Some(port) = port {
+            line += &format!(" on port {port}");
+        }
+        if let Some(fixed) = static_ip {
+            line += &format!(" with the fixed address {}", fixed.ip);
+        }
+        if !raw.is_empty() {
+            let keys: Vec<&str> = raw.keys().map(String::as_str).collect();
+            line += &format!(" and {}", keys.join(", "));
+        }
+        if *save {
+            line += ", to be kept at once";
+        }
+        if let Some(status) = self.expect_status.filter(|status| status.0 != 200) {
+            line += &format!(", and is refused with {status}");
+        }
+        line
+    }
+}
+
+impl Provision {
+    fn describe(&self) -> String {
+        let Self { device, network, ssid, password, token, save, static_ip, name } = self;
+        let device = device.as_ref().map_or_else(|| "the device".to_owned(), ToString::to_string);
+        let mut line = format!("provisions {device} for {}", network_words(network.as_ref(), ssid.as_ref()));
+        line += password_words(password.as_ref());
+        line += token_words(token);
+        if let Some(fixed) = static_ip {
+            line += &format!(" with the fixed address {}", fixed.ip);
+        }
+        if let Some(name) = name {
+            line += &format!(" and names it {name}");
+        }
+        if *save {
+            line += ", to be kept at once";
+        }
+        line
+    }
+}
+
+fn network_words(network: Option<&At<Name>>, ssid: Option<&Ssid>) -> String {
+    let router = network.map(|network| format!("the network of {network}"));
+    router.or(ssid.map(|ssid| format!("\"{ssid}\""))).unwrap_or_default()
+}
+
+fn password_words(password: Option<&Secret>) -> &'static str {
+    match password {
+        Some(password) if !password.is_empty() => " with password ***",
+        Some(_) => " without a password",
+        None => "",
+    }
+}
+
+fn token_words(token: &TokenChoice) -> &'static str {
+    match token {
+        TokenChoice::Issued => "",
+        TokenChoice::Invalid => " with a token that the cloud does not know",
+        TokenChoice::Literal(_) => " with token ***",
+    }
+}
+
+impl RouterChange {
+    fn describe(&self) -> String {
+        let Self { power, password, dhcp, dns, rssi, deauth } = self;
+        let mut words = Vec::new();
+        words.extend(power.map(|power| power_words(power).to_owned()));
+        words.extend(password.as_ref().map(|_| "changes its password".to_owned()));
+        words.extend(dhcp.map(|dhcp| match dhcp {
+            DhcpMode::Normal => "leases addresses".to_owned(),
+            DhcpMode::Silent => "no longer answers DHCP".to_owned(),
+            DhcpMode::Nak => "refuses every DHCP request".to_owned(),
+            DhcpMode::Lease(time) => format!("leases addresses for {}", spoken(time)),
+        }));
+        words.extend(dns.map(|dns| {
+            let words = match dns {
+                DnsMode::Normal => "answers name queries",
+                DnsMode::Silent => "no longer answers name queries",
+                DnsMode::Nxdomain => "says that no name exists",
+                DnsMode::Servfail => "fails every name query",
+            };
+            words.to_owned()
+        }));
+        words.extend(rssi.map(|rssi| format!("is heard at {rssi} dBm")));
+        words.extend(deauth.then(|| "throws every station out".to_owned()));
+        listed(&words)
+    }
+}
+
+impl CloudChange {
+    fn describe(&self) -> String {
+        let Self { power, certificate, redirect_to, login, delete_device, write, drop_connections, mute } = self;
+        let mut words = Vec::new();
+        words.extend(power.map(|power| power_words(power).to_owned()));
+        words.extend(certificate.map(|certificate| {
+            let words = match certificate {
+                CertificateKind::Good => "shows a good certificate",
+                CertificateKind::WrongName => "shows a certificate for another name",
+                CertificateKind::Expired => "shows an expired certificate",
+                CertificateKind::UnknownAuthority => "shows a certificate that nobody known has signed",
+            };
+            words.to_owned()
+        }));
+        words.extend(redirect_to.as_ref().map(|to| format!("sends devices to {to}")));
+        words.extend(login.map(|login| match login {
+            LoginAnswer::Normal => "answers logins by their token".to_owned(),
+            LoginAnswer::Silent => "no longer answers logins".to_owned(),
+            LoginAnswer::Status(status) => format!("answers every login with status {status}"),
+        }));
+        words.extend(delete_device.as_ref().map(|device| format!("deletes {device}")));
+        words.extend(write.as_ref().map(|write| {
+            let to = write.device.as_ref().map(|device| format!(" of {device}")).unwrap_or_default();
+            format!("writes {} to {}{to}", write.value, write.pin)
+        }));
+        words.extend(drop_connections.then(|| "closes every connection".to_owned()));
+        words.extend(mute.map(|mute| if mute { "falls silent" } else { "speaks again" }.to_owned()));
+        listed(&words)
+    }
+}
+
+fn power_words(power: Switch) -> &'static str {
+    match power {
+        Switch::On => "goes on",
+        Switch::Off => "goes off",
+    }
+}
+
+impl Fault {
+    fn describe(&self) -> String {
+        match self {
+            Self::Cut(cut) => {
+                let operation = match cut.operation.0 {
+                    1 => "the next flash operation".to_owned(),
+                    count => format!("flash operation {count} from now"),
+                };
+                format!("will lose power at byte {} of {operation}", cut.byte)
+            }
+            Self::Brownout(BrownoutPoint::RadioStart) => "will brown out when its radio starts".to_owned(),
+            Self::EraseFailure => "will fail its next erase".to_owned(),
+        }
+    }
+}
+
+impl Expect {
+    fn describe(&self) -> String {
+        let mut words = self.device_words();
+        words.extend(self.cloud_words());
+        words.extend(self.phone_words());
+        let mut line = format!("should {}", listed(&words));
+        line += &match self.within.total_millis() {
+            0 => ", now".to_owned(),
+            _ => format!(", within {}", spoken(self.within)),
+        };
+        if let Some(stays) = self.stays {
+            line += &format!(", and stay so for {}", spoken(stays));
+        }
+        line
+    }
+
+    fn device_words(&self) -> Vec<String> {
+        let Self { device, last_error, ap, joined, access_point, store, stored_network, console, fault, .. } = self;
+        let mut words = Vec::new();
+        words.extend(device.map(|state| match state.firmware() {
+            Some(state) => format!("be in {state}"),
+            None => "be off".to_owned(),
+        }));
+        words.extend(last_error.map(|error| format!("report error {error}")));
+        words.extend(ap.map(|ap| match ap {
+            ApState::Up => "have its access point up".to_owned(),
+            ApState::Down => "have its access point down".to_owned(),
+        }));
+        words.extend(joined.as_ref().map(|router| format!("be joined to {router}")));
+        words.extend(access_point.as_ref().map(|point| format!("use the access point {point}")));
+        words.extend(store.map(|store| {
+            let words = match store {
+                StoreState::Empty => "hold no configuration",
+                StoreState::Trial => "hold a configuration on trial",
+                StoreState::Valid => "hold a valid configuration",
+                StoreState::Rejected => "hold a rejected configuration",
+            };
+            words.to_owned()
+        }));
+        words.extend(stored_network.as_ref().map(|router| format!("keep the network of {router}")));
+        words.extend(console.as_ref().map(|text| format!("print \"{text}\"")));
+        words.extend(fault.map(|fault| match fault {
+            FaultState::Armed => "still have its fault ahead".to_owned(),
+            FaultState::Fired => "have had its fault".to_owned(),
+        }));
+        words
+    }
+
+    fn cloud_words(&self) -> Vec<String> {
+        let Self { cloud, region, named, pin, event, .. } = self;
+        let by = region.as_ref().map_or_else(|| "the cloud".to_owned(), ToString::to_string);
+        let mut words = Vec::new();
+        words.extend(cloud.map(|presence| match presence {
+            Presence::Online => format!("be online to {by}"),
+            Presence::Offline => format!("be offline to {by}"),
+            Presence::NeverSeen => format!("be unseen by {by}"),
+        }));
+        words.extend(named.as_ref().map(|name| format!("be named {name}")));
+        words.extend(pin.iter().map(|(pin, value)| format!("have {value} in {pin}")));
+        words.extend(event.as_ref().map(|event| format!("have logged {event}")));
+        words
+    }
+
+    fn phone_words(&self) -> Vec<String> {
+        let Self { http_status, http_body, sees_error, sees_network, .. } = self;
+        let mut words = Vec::new();
+        words.extend(http_status.map(|status| format!("have been answered {status}")));
+        words.extend(http_body.as_ref().map(|text| format!("have been told \"{text}\"")));
+        words.extend(sees_error.map(|error| format!("have read error {error}")));
+        words.extend(sees_network.as_ref().map(|ssid| format!("have \"{ssid}\" in its list")));
+        words
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

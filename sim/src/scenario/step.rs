@@ -1,0 +1,392 @@
+//! What happens: a step is one verb and the actor it speaks of.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+use smoltcp::time::Duration;
+
+use super::expect::Expect;
+use super::value::{
+    self, At, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue, Rssi, Secret, Ssid, scalar,
+};
+use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, World};
+
+/// One thing that is done or expected.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Where the step stands in its file, from 1.
+    pub line: u32,
+    /// The column of its first key, from 1.
+    pub column: u32,
+    /// Who acts or is looked at: a device, phone, router or cloud of the world, by the verb. `None` only for
+    /// [`Verb::Wait`].
+    pub actor: Option<Name>,
+    /// What happens.
+    pub verb: Verb,
+}
+
+/// What a step does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// Switches a device's supply.
+    Power(Power),
+    /// Lets a phone do something; the step ends when it has succeeded and fails when it cannot.
+    Phone(PhoneAction),
+    /// Presses a device's button; the step ends when it is up again.
+    Button(Button),
+    /// Types a line on a device's serial console, and Enter.
+    Console(String),
+    /// Changes a router; the step ends at once.
+    Router(RouterChange),
+    /// Changes a cloud; the step ends at once.
+    Cloud(CloudChange),
+    /// Waits until something is so, and fails when it is not in time.
+    Expect(Expect),
+    /// Lets time pass.
+    Wait(Duration),
+    /// Prepares a fault in a device; the step ends at once.
+    Arm(Fault),
+}
+
+/// A device's supply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// Plugs it in.
+    On,
+    /// Pulls the plug.
+    Off,
+    /// Pulls the plug and puts it back.
+    Cycle,
+}
+
+/// On or off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// What a phone does.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhoneAction {
+    /// Logs in to the account and asks the cloud for a new token.
+    GetToken,
+    /// Joins the device's access point and gets an address there.
+    Join,
+    /// Joins the access point of this device, where there are several.
+    JoinDevice(At<Name>),
+    /// Leaves the device's access point.
+    Leave,
+    /// Reads `/board_info.json` and checks that the template is known to the account.
+    BoardInfo,
+    /// Reads `/wifi_scan.json`.
+    Scan,
+    /// Sends a configuration through `/config`.
+    Configure(Configure),
+    /// Goes through the app's whole flow: token, join, board info, scan, configure, leave, wait until online,
+    /// name the device.
+    Provision(Provision),
+    /// Sends a request of its own to the device.
+    Request(Request),
+    /// Asks the cloud once a second until the device is online.
+    WaitOnline,
+    /// Names the device in the cloud.
+    Rename(String),
+    /// Deletes the device from the account.
+    DeleteDevice,
+}
+
+/// What the app sends to `/config`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Configure {
+    /// The router whose name and password are sent.
+    pub network: Option<At<Name>>,
+    /// The network's name, in place of the router's.
+    pub ssid: Option<Ssid>,
+    /// The network's password, in place of the router's; none for an open network.
+    pub password: Option<Secret>,
+    /// The token: `issued`, `invalid` or 32 characters; `issued` unless written.
+    #[serde(default)]
+    pub token: TokenChoice,
+    /// The cloud's host, what the app knows unless written.
+    pub host: Option<Host>,
+    /// The cloud's port, 443 unless written; plain on 80 and 8080.
+    pub port: Option<u16>,
+    /// Whether to store it as valid without a trial (`save=1`).
+    #[serde(default)]
+    pub save: bool,
+    /// An address in place of DHCP.
+    pub static_ip: Option<StaticIp>,
+    /// Further arguments, sent after the others.
+    #[serde(default)]
+    pub raw: BTreeMap<String, String>,
+    /// The status the device must answer with, 200 unless written; a lost answer is no failure then.
+    pub expect_status: Option<HttpStatus>,
+}
+
+impl Configure {
+    /// The name and password that are sent; `None` only in a world other than the scenario's own.
+    pub fn credentials(&self, world: &World) -> Option<Credentials> {
+        world.credentials(self.network.as_ref(), self.ssid.as_ref(), self.password.as_ref())
+    }
+}
+
+/// The app's whole flow.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provision {
+    /// The device to provision, where there are several.
+    pub device: Option<At<Name>>,
+    /// The router whose name and password are sent.
+    pub network: Option<At<Name>>,
+    /// The network's name, in place of the router's.
+    pub ssid: Option<Ssid>,
+    /// The network's password, in place of the router's; none for an open network.
+    pub password: Option<Secret>,
+    /// The token: `issued`, `invalid` or 32 characters; `issued`, here always a new one, unless written.
+    #[serde(default)]
+    pub token: TokenChoice,
+    /// Whether to store it as valid without a trial (`save=1`).
+    #[serde(default)]
+    pub save: bool,
+    /// An address in place of DHCP.
+    pub static_ip: Option<StaticIp>,
+    /// What the user names the device at the end; it keeps its name without.
+    pub name: Option<String>,
+}
+
+impl Provision {
+    /// The name and password that are sent; `None` only in a world other than the scenario's own.
+    pub fn credentials(&self, world: &World) -> Option<Credentials> {
+        world.credentials(self.network.as_ref(), self.ssid.as_ref(), self.password.as_ref())
+    }
+}
+
+/// Which token a phone sends.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum TokenChoice {
+    /// The one the cloud issued to this phone last; asks for one when there is none.
+    #[default]
+    Issued,
+    /// One of the right form that the cloud does not know.
+    Invalid,
+    /// This one.
+    Literal(Secret),
+}
+
+scalar!(TokenChoice, { "type": "string", "examples": ["issued", "invalid"] });
+
+impl TokenChoice {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "issued" => Ok(Self::Issued),
+            "invalid" => Ok(Self::Invalid),
+            literal => Secret::parse(literal).map(Self::Literal),
+        }
+    }
+}
+
+/// An address in place of DHCP. What is not written is not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaticIp {
+    /// The device's own address.
+    pub ip: Ipv4Addr,
+    /// The network mask.
+    pub mask: Option<Ipv4Addr>,
+    /// The default gateway.
+    pub gateway: Option<Ipv4Addr>,
+    /// The first name server.
+    pub dns: Option<Ipv4Addr>,
+    /// The second name server.
+    pub dns2: Option<Ipv4Addr>,
+}
+
+/// A request of its own to the device.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What is asked for, with its query; begins with `/`.
+    pub path: At<String>,
+    /// The method, `GET` unless written.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The body, sent as a form; none unless written.
+    pub body: Option<String>,
+    /// The status the device must answer with; any unless written.
+    pub expect_status: Option<HttpStatus>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// What a finger does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Button {
+    /// A short press.
+    Press,
+    /// Holds it down for this long.
+    Hold(
+        #[serde(deserialize_with = "value::duration")]
+        #[schemars(with = "DurationText")]
+        Duration,
+    ),
+}
+
+/// What changes about a router; at least one thing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct RouterChange {
+    /// Its supply; a router that comes back has forgotten its leases.
+    pub power: Option<Switch>,
+    /// A new password: stations that are joined stay until they have to join again.
+    pub password: Option<Secret>,
+    /// What its DHCP server does from now on.
+    pub dhcp: Option<DhcpMode>,
+    /// What its name server does from now on.
+    pub dns: Option<DnsMode>,
+    /// Its strength at the device from now on, in dBm.
+    pub rssi: Option<Rssi>,
+    /// `true` throws every station out once.
+    #[serde(default)]
+    pub deauth: bool,
+}
+
+/// What changes about a cloud; at least one thing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct CloudChange {
+    /// Its supply; while it is off nobody is answered, and it forgets every session.
+    pub power: Option<Switch>,
+    /// What its certificate says from now on.
+    pub certificate: Option<CertificateKind>,
+    /// The host of another cloud to which it sends devices that log in from now on.
+    pub redirect_to: Option<At<HostPort>>,
+    /// How it answers logins from now on.
+    pub login: Option<LoginAnswer>,
+    /// Deletes this device from its account, as its owner would in the console.
+    pub delete_device: Option<At<Name>>,
+    /// Writes a pin, as a widget of the app would.
+    pub write: Option<PinWrite>,
+    /// `true` closes every device's connection once.
+    #[serde(default)]
+    pub drop_connections: bool,
+    /// Whether it stops answering devices while their connections stay open.
+    pub mute: Option<bool>,
+}
+
+/// A value on its way from the cloud to a device.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PinWrite {
+    /// The device, where there are several.
+    pub device: Option<At<Name>>,
+    /// The pin.
+    pub pin: Pin,
+    /// The value.
+    pub value: PinValue,
+}
+
+/// A fault that is prepared in a device and happens by itself later. `expect: { fault: fired }` sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The supply fails in the middle of a flash operation; the device is off until `power: on`.
+    Cut(CutPoint),
+    /// The supply sags and the processor starts again.
+    Brownout(BrownoutPoint),
+    /// The next erase fails.
+    EraseFailure,
+}
+
+/// A byte of a flash operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CutPoint {
+    /// Which erase or program from now on, 1 for the next.
+    pub operation: Nth,
+    /// How many of its bytes are done before the supply fails.
+    #[serde(default)]
+    pub byte: u32,
+}
+
+/// When a supply sags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrownoutPoint {
+    /// When the radio starts, which takes the most current.
+    RadioStart,
+}
+
+/// A step as it is written: one verb, and perhaps `who`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Step", transform = one_verb)]
+pub(super) struct StepText {
+    /// The actor, where there are several: a device, phone, router or cloud by its name.
+    pub(super) who: Option<At<Name>>,
+    /// Switches a device's supply.
+    power: Option<Power>,
+    /// Lets a phone do something.
+    phone: Option<PhoneAction>,
+    /// Presses a device's button.
+    button: Option<Button>,
+    /// Types a line on a device's serial console.
+    console: Option<String>,
+    /// Changes a router.
+    router: Option<RouterChange>,
+    /// Changes a cloud.
+    cloud: Option<CloudChange>,
+    /// Waits until something is so.
+    expect: Option<Expect>,
+    /// Lets time pass.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    wait: Option<Duration>,
+    /// Prepares a fault in a device.
+    arm: Option<Fault>,
+}
+
+/// The verbs in the order of [`StepText::into_verb`].
+pub(super) const VERBS: [&str; 9] =
+    ["power", "phone", "button", "console", "router", "cloud", "expect", "wait", "arm"];
+
+impl StepText {
+    /// The verb, if there is exactly one; else the names of those there are.
+    pub(super) fn into_verb(self) -> Result<Verb, Vec<&'static str>> {
+        let verbs = [
+            self.power.map(Verb::Power),
+            self.phone.map(Verb::Phone),
+            self.button.map(Verb::Button),
+            self.console.map(Verb::Console),
+            self.router.map(Verb::Router),
+            self.cloud.map(Verb::Cloud),
+            self.expect.map(Verb::Expect),
+            self.wait.map(Verb::Wait),
+            self.arm.map(Verb::Arm),
+        ];
+        let mut written: Vec<(&'static str, Verb)> =
+            VERBS.into_iter().zip(verbs).filter_map(|(name, verb)| Some((name, verb?))).collect();
+        match written.pop() {
+            Some((_, verb)) if written.is_empty() => Ok(verb),
+            last => Err(written.into_iter().chain(last).map(|(name, _)| name).collect()),
+        }
+    }
+}
+
+fn one_verb(schema: &mut Schema) {
+    let one_of: Vec<_> = VERBS.into_iter().map(|verb| serde_json::json!({ "required": [verb] })).collect();
+    schema.insert("oneOf".to_owned(), one_of.into());
+}

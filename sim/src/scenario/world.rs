@@ -1,0 +1,422 @@
+//! Who and what is there when the story begins.
+
+use firmware_core::hal::Security;
+use hil_link::modelled_tls::Certificate;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smoltcp::time::Duration;
+
+use super::value::{
+    self, At, Channel, DurationText, Host, HostPort, Mac, Name, Permille, Rssi, Secret, Ssid, Subnet, scalar,
+};
+
+/// The channel of an access point that does not say.
+const DEFAULT_CHANNEL: Channel = Channel(6);
+/// The strength of an access point that does not say: the same room.
+const DEFAULT_RSSI: Rssi = Rssi(-50);
+
+/// Who and what is there: routers, clouds, devices and phones. Names are unique among all of them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// The WiFi networks, with Internet behind them; neighbours are simply more of them.
+    #[serde(default)]
+    pub routers: Vec<Router>,
+    /// The Blynk regions, which share their accounts; one named `cloud` unless written.
+    #[serde(default = "default_clouds")]
+    pub clouds: Vec<Cloud>,
+    /// The devices under test; one named `device` unless written.
+    #[serde(default = "default_devices")]
+    pub devices: Vec<SimulatedDevice>,
+    /// The phones with the app; one named `phone` unless written.
+    #[serde(default = "default_phones")]
+    pub phones: Vec<PhoneDevice>,
+    /// What the air does to frames; nothing unless written.
+    #[serde(default)]
+    pub link: Link,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            routers: Vec::new(),
+            clouds: default_clouds(),
+            devices: default_devices(),
+            phones: default_phones(),
+            link: Link::default(),
+        }
+    }
+}
+
+fn default_clouds() -> Vec<Cloud> {
+    vec![Cloud {
+        name: default_cloud_name(),
+        hosts: default_hosts(),
+        certificate: CertificateKind::Good,
+        redirect_to: None,
+        powered: true,
+        login: LoginAnswer::Normal,
+    }]
+}
+
+fn default_devices() -> Vec<SimulatedDevice> {
+    vec![SimulatedDevice { name: default_device_name(), mac: None }]
+}
+
+fn default_phones() -> Vec<PhoneDevice> {
+    vec![PhoneDevice { name: default_phone_name(), os: PhoneOs::App, account: None, habits: Vec::new() }]
+}
+
+fn default_cloud_name() -> At<Name> {
+    default_name("cloud")
+}
+
+fn default_device_name() -> At<Name> {
+    default_name("device")
+}
+
+fn default_phone_name() -> At<Name> {
+    default_name("phone")
+}
+
+fn default_name(text: &str) -> At<Name> {
+    At::nowhere(Name::parse(text).expect("our own default names are names"))
+}
+
+fn default_hosts() -> Vec<At<Host>> {
+    let host = Host::parse(firmware_core::config::DEFAULT_HOST).expect("the default host is a host");
+    vec![At::nowhere(host)]
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl World {
+    /// The router with this name.
+    pub fn router(&self, name: &str) -> Option<&Router> {
+        self.routers.iter().find(|router| router.name.as_str() == name)
+    }
+
+    /// The name and password that a step means: those of `network` unless `ssid` or `password` say otherwise.
+    pub(super) fn credentials(
+        &self,
+        network: Option<&At<Name>>,
+        ssid: Option<&Ssid>,
+        password: Option<&Secret>,
+    ) -> Option<Credentials> {
+        let router = network.and_then(|network| self.router(network.as_str()));
+        let ssid = ssid.or(router.map(|router| &router.ssid))?.clone();
+        let known = router.and_then(|router| router.password.as_ref()).map(|password| &password.value);
+        Some(Credentials { ssid, password: password.or(known).cloned().unwrap_or_default() })
+    }
+}
+
+/// What a phone tells a device about a network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The network's name.
+    pub ssid: Ssid,
+    /// Its password, empty for an open network.
+    pub password: Secret,
+}
+
+/// A WiFi router: access points, DHCP, DNS, NAT to the Internet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Router {
+    /// What steps and timelines call it.
+    pub name: At<Name>,
+    /// The network's name, 1 to 32 bytes.
+    pub ssid: Ssid,
+    /// The network's password; without it the network is open.
+    pub password: Option<At<Secret>>,
+    /// What it asks of a station; `open` or `wpa2` by whether there is a password.
+    pub security: Option<NetworkSecurity>,
+    /// Whether beacons leave the name out.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The channel, 6 unless written; from 36 on in the 5 GHz band that the device cannot hear.
+    pub channel: Option<Channel>,
+    /// The signal's strength at the device in dBm, -50 unless written.
+    pub rssi: Option<Rssi>,
+    /// The access points of a mesh, in place of `channel` and `rssi`; they share name and password. Use
+    /// [`Router::radios`].
+    #[serde(default)]
+    pub access_points: Vec<AccessPoint>,
+    /// The home network's addresses, 192.168.1.0/24 unless written; the router has the first.
+    #[serde(default = "default_subnet")]
+    pub subnet: Subnet,
+    /// What the DHCP server does; `normal` unless written.
+    #[serde(default)]
+    pub dhcp: DhcpMode,
+    /// What the name server does; `normal` unless written.
+    #[serde(default)]
+    pub dns: DnsMode,
+    /// Whether it is on when the story begins.
+    #[serde(default = "yes")]
+    pub powered: bool,
+}
+
+fn default_subnet() -> Subnet {
+    Subnet::DEFAULT
+}
+
+impl Router {
+    /// What the router asks of a station.
+    pub fn security(&self) -> Security {
+        match self.security {
+            Some(security) => security.into(),
+            None if self.password.is_some() => Security::Wpa2,
+            None => Security::Open,
+        }
+    }
+
+    /// Its access points, at least one.
+    pub fn radios(&self) -> Vec<AccessPoint> {
+        if !self.access_points.is_empty() {
+            return self.access_points.clone();
+        }
+        let channel = self.channel.unwrap_or(DEFAULT_CHANNEL);
+        vec![AccessPoint { name: None, channel, rssi: self.rssi.unwrap_or(DEFAULT_RSSI) }]
+    }
+}
+
+/// One of a mesh's access points.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessPoint {
+    /// What `expect: { access_point: .. }` calls it.
+    pub name: Option<At<Name>>,
+    /// The channel, 6 unless written.
+    #[serde(default = "default_channel")]
+    pub channel: Channel,
+    /// The signal's strength at the device in dBm.
+    pub rssi: Rssi,
+}
+
+fn default_channel() -> Channel {
+    DEFAULT_CHANNEL
+}
+
+/// What a network asks of a station.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkSecurity {
+    /// No encryption.
+    Open,
+    /// WEP, long broken.
+    Wep,
+    /// WPA with a password.
+    Wpa,
+    /// WPA2 with a password.
+    Wpa2,
+    /// WPA and WPA2 with a password.
+    WpaWpa2,
+    /// WPA3 only.
+    Wpa3,
+    /// WPA2 and WPA3.
+    #[serde(rename = "wpa2-wpa3")]
+    Wpa2Wpa3,
+    /// WPA2 with a user name, which the device cannot give.
+    #[serde(rename = "wpa2-enterprise")]
+    Wpa2Enterprise,
+}
+
+impl From<NetworkSecurity> for Security {
+    fn from(security: NetworkSecurity) -> Self {
+        match security {
+            NetworkSecurity::Open => Self::Open,
+            NetworkSecurity::Wep => Self::Wep,
+            NetworkSecurity::Wpa => Self::Wpa,
+            NetworkSecurity::Wpa2 => Self::Wpa2,
+            NetworkSecurity::WpaWpa2 => Self::WpaWpa2,
+            NetworkSecurity::Wpa3 => Self::Wpa3,
+            NetworkSecurity::Wpa2Wpa3 => Self::Wpa2Wpa3,
+            NetworkSecurity::Wpa2Enterprise => Self::Wpa2Enterprise,
+        }
+    }
+}
+
+/// What a DHCP server does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DhcpMode {
+    /// Leases addresses for a day.
+    #[default]
+    Normal,
+    /// Answers nobody.
+    Silent,
+    /// Refuses every request.
+    Nak,
+    /// Leases addresses for this long.
+    Lease(
+        #[serde(deserialize_with = "value::duration")]
+        #[schemars(with = "DurationText")]
+        Duration,
+    ),
+}
+
+/// What a name server does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsMode {
+    /// Knows every host of the world.
+    #[default]
+    Normal,
+    /// Answers nobody.
+    Silent,
+    /// Says that no name exists.
+    Nxdomain,
+    /// Says that it failed.
+    Servfail,
+}
+
+/// One Blynk region. All regions know the same accounts, templates and devices.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cloud {
+    /// What steps and timelines call it; `cloud` unless written.
+    #[serde(default = "default_cloud_name")]
+    pub name: At<Name>,
+    /// Its host names; `blynk.cloud` unless written.
+    #[serde(default = "default_hosts")]
+    pub hosts: Vec<At<Host>>,
+    /// What its certificate says; `good` unless written.
+    #[serde(default)]
+    pub certificate: CertificateKind,
+    /// Sends devices that log in to this host of another cloud, `host` or `host:port`.
+    pub redirect_to: Option<At<HostPort>>,
+    /// Whether it is on when the story begins.
+    #[serde(default = "yes")]
+    pub powered: bool,
+    /// How it answers logins: `normal`, `silent` or a status number; `normal` unless written.
+    #[serde(default)]
+    pub login: LoginAnswer,
+}
+
+/// What a server's certificate says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateKind {
+    /// It is for the name the client asked for, valid, and signed by a known authority.
+    #[default]
+    Good,
+    /// It is for another name.
+    WrongName,
+    /// It is no longer valid.
+    Expired,
+    /// Nobody known has signed it.
+    UnknownAuthority,
+}
+
+impl From<CertificateKind> for Certificate {
+    fn from(kind: CertificateKind) -> Self {
+        match kind {
+            CertificateKind::Good => Self::Good,
+            CertificateKind::WrongName => Self::WrongName,
+            CertificateKind::Expired => Self::Expired,
+            CertificateKind::UnknownAuthority => Self::UnknownAuthority,
+        }
+    }
+}
+
+/// How a cloud answers a device's login.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LoginAnswer {
+    /// By its token.
+    #[default]
+    Normal,
+    /// Not at all.
+    Silent,
+    /// With this status, whatever the token; 200 is success, 9 an invalid token.
+    Status(u16),
+}
+
+scalar!(LoginAnswer, {
+    "oneOf": [{ "enum": ["normal", "silent"] }, { "type": "integer", "minimum": 1, "maximum": 65535 }]
+});
+
+impl LoginAnswer {
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("normal", _) => Ok(Self::Normal),
+            ("silent", _) => Ok(Self::Silent),
+            (_, Ok(status @ 1..)) => Ok(Self::Status(status)),
+            (_, Ok(_) | Err(_)) => {
+                Err(format!("`{text}` is not an answer to a login\n`normal`, `silent` or a status such as 9"))
+            }
+        }
+    }
+}
+
+/// A device under test.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Device")]
+pub struct SimulatedDevice {
+    /// What steps and timelines call it; `device` unless written.
+    #[serde(default = "default_device_name")]
+    pub name: At<Name>,
+    /// Its station MAC, from which the name of its access point follows; chosen by the world unless written.
+    pub mac: Option<Mac>,
+}
+
+/// A phone with the app.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Phone")]
+pub struct PhoneDevice {
+    /// What steps and timelines call it; `phone` unless written.
+    #[serde(default = "default_phone_name")]
+    pub name: At<Name>,
+    /// Which connectivity check it does after joining a network; `app`, which does none, unless written.
+    #[serde(default)]
+    pub os: PhoneOs,
+    /// The e-mail address of its account; phones that write none share one.
+    pub account: Option<String>,
+    /// What it does that a clean client does not.
+    #[serde(default)]
+    pub habits: Vec<Habit>,
+}
+
+/// A phone's connectivity check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhoneOs {
+    /// No check: the app's own requests only.
+    #[default]
+    App,
+    /// `captive.apple.com/hotspot-detect.html`.
+    Ios,
+    /// `connectivitycheck.gstatic.com/generate_204`.
+    Android,
+    /// `www.msftconnecttest.com/connecttest.txt`.
+    Windows,
+}
+
+/// What a phone does that a clean client does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Habit {
+    /// Sends the configuration twice.
+    DoubleSubmit,
+    /// Closes the connection right after sending the configuration.
+    CloseBeforeReply,
+    /// Fetches the board info twice at the same time.
+    ParallelFetch,
+    /// Sends a few bytes a second.
+    SlowSender,
+}
+
+/// What the air does to every frame.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// How many frames in a thousand are lost.
+    pub loss_permille: Option<Permille>,
+    /// How much later than usual a frame arrives.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub latency: Option<Duration>,
+}
