@@ -63,6 +63,8 @@ pub struct Device<A> {
     application: A,
     application_wake: Option<Instant>,
     actions: Actions,
+    /// What was last told as `last_error`.
+    told_error: u16,
     reboot: Option<ResetCause>,
     /// A restart waits for this, so that a reply on the console or the wire gets out.
     reboot_at: Option<Instant>,
@@ -151,6 +153,7 @@ impl<A: Application> Device<A> {
             application,
             application_wake: Some(boot.now),
             actions: Actions::new(),
+            told_error: 0,
             reboot: None,
             reboot_at: None,
             boot,
@@ -158,6 +161,7 @@ impl<A: Application> Device<A> {
         device.print_banner(platform, in_use);
         device.provision.start(boot.now, &mut device.actions);
         device.run_actions(boot.now, platform);
+        device.tell_last_error(platform);
         device
     }
 
@@ -175,6 +179,7 @@ impl<A: Application> Device<A> {
             }
         }
         self.net.poll(now, platform.phy());
+        self.tell_last_error(platform);
         self.show_pattern(now, platform);
         if self.reboot_at.is_some_and(|at| at <= now) {
             self.reboot = Some(ResetCause::Software);
@@ -252,6 +257,19 @@ impl<A: Application> Device<A> {
             Some((at, _)) if at <= now => Wake::Now,
             Some((at, reason)) => Wake::At(at, reason),
         }
+    }
+
+    fn tell_last_error<P: Platform>(&mut self, platform: &mut P) {
+        let code = self.last_error();
+        if code != self.told_error {
+            self.told_error = code;
+            platform.trace(Event::LastError(code));
+        }
+    }
+
+    /// What the phone reads as `last_error`.
+    pub(crate) fn last_error(&self) -> u16 {
+        self.provision.last_error().map_or(0, |error| error.code())
     }
 
     /// Shows what the button or the state calls for, when that changes.

@@ -99,6 +99,8 @@ pub enum Event {
     Accepted,
     /// The trial failed with this code, and its secrets were destroyed.
     Rejected(ProvisionError),
+    /// What the phone reads as `last_error` changed to this; 0 for none.
+    LastError(u16),
     /// Every record was erased.
     Erased,
     /// Flash refused to work.

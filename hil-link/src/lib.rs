@@ -6,3 +6,5 @@ extern crate std;
 
 pub mod cut_flash;
 pub mod modelled_tls;
+pub mod queues;
+pub mod turn_platform;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use firmware_core::net::{
     Buffers, SOCKETS_MAX, TCP_BUFFER_LEN, UDP_BUFFER_LEN, UDP_PACKETS, host_name_option,
 };
-use firmware_core::portal::{ap_ssid, hostname};
+use firmware_core::portal::name::{ap_ssid, hostname};
 use firmware_core::product::Product;
 use smoltcp::iface::{SocketSet, SocketStorage};
 use smoltcp::socket::{tcp, udp};

@@ -2,9 +2,12 @@
 //! test, driven by scenario files.
 
 pub mod actor;
+pub mod buffers;
 pub mod cloud;
+pub mod executor;
 pub mod phone;
 pub mod router;
 pub mod scenario;
 pub mod stack;
+pub mod trace;
 pub mod world;

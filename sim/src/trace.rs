@@ -8,7 +8,7 @@ use firmware_core::hal::{RadioCommand, ResetCause};
 use firmware_core::panel::Pattern;
 use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
 use firmware_core::trace::{Event, Stored};
-use hil_link::cut_flash::{FlashOperation, OperationKind};
+use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use smoltcp::time::Instant;
 
 use crate::world::NodeId;
@@ -203,6 +203,7 @@ fn is_milestone(event: &Event) -> bool {
         | Event::Stored(_)
         | Event::Accepted
         | Event::Rejected(_)
+        | Event::LastError(_)
         | Event::Erased
         | Event::FlashFailed
         | Event::Joined(_)
@@ -254,8 +255,8 @@ impl fmt::Display for What {
             }
             Self::Flash(operation) => {
                 let kind = match operation.kind {
-                    OperationKind::Erase => "erase",
-                    OperationKind::Program => "program",
+                    FlashOperationKind::Erase => "erase",
+                    FlashOperationKind::Program => "program",
                 };
                 let FlashOperation { offset, len, digest, .. } = operation;
                 write!(f, "flash: {kind} {len} bytes at {offset}, digest {digest:016x}")
@@ -289,6 +290,8 @@ fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result 
         Event::AttemptSpent(left) => write!(f, "spends an attempt of the trial, {left} left"),
         Event::Accepted => f.write_str("marks the trial as valid"),
         Event::Rejected(error) => write!(f, "rejects the trial with {}", error.code()),
+        Event::LastError(0) => f.write_str("reports no last error"),
+        Event::LastError(code) => write!(f, "reports last error {code}"),
         Event::Erased => f.write_str("erases every record"),
         Event::FlashFailed => f.write_str("cannot write its flash"),
         Event::ScanStarted => f.write_str("starts a scan"),

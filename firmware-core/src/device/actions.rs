@@ -7,7 +7,7 @@ use crate::hal::{Platform, RadioCommand};
 use crate::provision::{Action, Candidate, InUse, Input};
 use crate::store::StoreError;
 use crate::trace::{Event, State};
-use crate::{Instant, provision};
+use crate::Instant;
 
 /// Actions lead to inputs, which lead to actions. A chain is never longer than this.
 const CHAIN_MAX: u8 = 8;
@@ -204,7 +204,7 @@ impl<A: Application> Device<A> {
 pub(super) fn active<'a>(
     trial: &'a Option<Config>,
     valid: &'a Option<Config>,
-    in_use: provision::InUse,
+    in_use: InUse,
 ) -> Option<&'a Config> {
     match in_use {
         InUse::Nothing => None,

@@ -164,7 +164,7 @@ impl<A: Application> Device<A> {
                 ap_ssid: &self.ap_ssid,
                 ap_bssid: ap_bssid(self.boot.mac),
                 mac: self.boot.mac,
-                last_error: self.provision.last_error().map_or(0, |error| error.code()),
+                last_error: self.last_error(),
                 networks: self.scan.list.networks(),
             };
             let Some(event) = self.portal.poll(now, &mut self.net, &context) else { break };
@@ -224,7 +224,7 @@ impl<A: Application> Device<A> {
     fn on_scan_wanted<P: Platform>(&mut self, now: Instant, platform: &mut P, client: usize) {
         let fresh = self.scan.done_at.is_some_and(|at| at + SCAN_FRESH > now);
         let listing = self.scan.purpose == Some(Purpose::Portal);
-        if (fresh || self.portal.is_sending()) && !listing {
+        if (fresh || self.portal.is_listing()) && !listing {
             return self.answer(now, platform, client, Route::WifiScan, Content::WifiScan);
         }
         // There are as many places as there are clients.

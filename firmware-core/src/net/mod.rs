@@ -13,7 +13,7 @@ use smoltcp::socket::{Socket, dhcpv4, tcp, udp};
 use smoltcp::wire::{DhcpOption, EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
 use crate::config::StaticIp;
-use crate::portal::AP_ADDRESS;
+use crate::portal::{AP_IP, AP_PREFIX_LEN};
 use crate::{Duration, Instant};
 pub use portal_server::{Asked, PortalEvent, PortalServer};
 pub use uplink::{Uplink, UplinkEvent};
@@ -26,7 +26,7 @@ pub const UDP_SOCKETS: usize = 2;
 /// With the DHCP client.
 pub const SOCKETS_MAX: usize = TCP_SOCKETS + UDP_SOCKETS + 1;
 /// Each way of each TCP socket, in bytes. A whole request must fit (see `portal::http`).
-pub const TCP_BUFFER_LEN: usize = crate::portal::REQUEST_LEN_MAX;
+pub const TCP_BUFFER_LEN: usize = crate::portal::http::REQUEST_LEN_MAX;
 /// Each way of each UDP socket, in bytes: two DHCP messages of the 576 bytes every host must take (RFC 2131).
 pub const UDP_BUFFER_LEN: usize = 1_280;
 /// Datagrams each way of each UDP socket.
@@ -125,7 +125,7 @@ impl Net {
     pub fn open_ap(&mut self, now: Instant, phy: &mut impl phy::Device, seed: u64) {
         self.close();
         let mut iface = new_interface(now, phy, self.ap_mac, seed);
-        set_address(&mut iface, Some(Ipv4Cidr::new(AP_ADDRESS, AP_PREFIX_LEN)), None);
+        set_address(&mut iface, Some(Ipv4Cidr::new(AP_IP, AP_PREFIX_LEN)), None);
         self.iface = Some(iface);
         let [first, second] = self.udp;
         // The sockets have just been closed and the ports are not 0, so that binding succeeds.
@@ -250,9 +250,6 @@ impl Net {
         self.sockets.get_mut(handle)
     }
 }
-
-/// The access point's network: 255.255.255.0.
-const AP_PREFIX_LEN: u8 = 24;
 
 fn new_interface(now: Instant, phy: &mut impl phy::Device, mac: EthernetAddress, seed: u64) -> Interface {
     let mut config = Config::new(mac.into());

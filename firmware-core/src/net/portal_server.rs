@@ -103,8 +103,10 @@ impl PortalServer {
     }
 
     /// Whether an answer that lists networks is under way, so that the list must stay as it is.
-    pub fn is_sending(&self) -> bool {
-        self.clients.iter().any(|client| matches!(client, Client::Sending { .. }))
+    pub fn is_listing(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|client| matches!(client, Client::Sending { response, .. } if response.lists_networks()))
     }
 
     /// When a slow client's time is up.

@@ -138,6 +138,16 @@ impl Response {
         Self { content, head_only: request.is_head() }
     }
 
+    /// An answer with this content, without its body when `head_only`.
+    pub const fn new(content: Content, head_only: bool) -> Self {
+        Self { content, head_only }
+    }
+
+    /// Whether it lists the networks of the latest scan, which must therefore stay as they are.
+    pub fn lists_networks(&self) -> bool {
+        self.content == Content::WifiScan
+    }
+
     /// An answer to what never became a request.
     pub const fn error(status: Status) -> Self {
         Self { content: Content::Error(status), head_only: false }

@@ -363,7 +363,7 @@ impl Air {
 
     fn on_ap_starts(&mut self, node: NodeId, ssid: &Ssid, channel: u8, out: &mut Vec<AirOutput>) {
         let Some(radio) = self.radios.get_mut(&node) else { return };
-        let bssid = firmware_core::portal::ap_bssid(radio.mac);
+        let bssid = firmware_core::portal::name::ap_bssid(radio.mac);
         radio.state = RadioState::AccessPoint { bssid };
         radio.deaf_until = Instant::ZERO;
         let access_point = AccessPoint {

@@ -4,7 +4,7 @@ use firmware_core::hal::{Boot, RadioCommand, ResetCause, Wake, WakeReason};
 use firmware_core::product::Product;
 use firmware_core::random::SplitMix64;
 use firmware_core::trace::{Event as DeviceEvent, State};
-use hil_link::cut_flash::{FlashOperation, OperationKind};
+use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use hil_link::queues::Effect;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
@@ -46,7 +46,7 @@ pub struct DeviceNode {
     busy_until: Instant,
     last_wake: Option<WakeReason>,
     state: State,
-    last_error: Option<u16>,
+    last_error: u16,
     /// The console's present line, until its end comes.
     line: String,
 }
@@ -65,7 +65,7 @@ impl DeviceNode {
             busy_until: Instant::ZERO,
             last_wake: None,
             state: State::Init,
-            last_error: None,
+            last_error: 0,
             line: String::new(),
         }
     }
@@ -88,6 +88,11 @@ impl DeviceNode {
     /// Its state, as it last told.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// What it reports as `last_error`.
+    pub fn last_error(&self) -> u16 {
+        self.last_error
     }
 
     /// How often it has started.
@@ -125,6 +130,7 @@ impl DeviceNode {
         self.power = power;
         self.epoch += 1;
         self.state = State::Init;
+        self.last_error = 0;
         self.line.clear();
     }
 
@@ -223,7 +229,7 @@ impl World {
                 Effect::Trace(event) => {
                     match event {
                         DeviceEvent::State { to, .. } => *state = *to,
-                        DeviceEvent::Rejected(error) => *last_error = Some(error.code()),
+                        DeviceEvent::LastError(code) => *last_error = *code,
                         _ => {}
                     }
                     self.trace.push(at, node, What::Device(event.clone()));
@@ -253,8 +259,8 @@ impl World {
 
 fn duration(operation: FlashOperation) -> Duration {
     match operation.kind {
-        OperationKind::Erase => ERASE_TIME,
-        OperationKind::Program => PROGRAM_TIME,
+        FlashOperationKind::Erase => ERASE_TIME,
+        FlashOperationKind::Program => PROGRAM_TIME,
     }
 }
 

@@ -522,7 +522,7 @@ impl World {
                     if let NodeId::Router(index) = node
                         && let Some(router) = self.routers.get_mut(index)
                     {
-                        router.handle_station(self.now, mac, joined);
+                        router.handle_station(mac, joined);
                         self.due.insert(node);
                     }
                 }

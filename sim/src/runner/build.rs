@@ -1,0 +1,313 @@
+//! Builds the world that a scenario describes. Addresses follow from the order in the file.
+
+use std::collections::BTreeMap;
+
+use firmware_core::config::{Config, Passphrase, Ssid};
+use firmware_core::portal::name::ap_ssid;
+use firmware_core::product::Product;
+use firmware_core::store::{Loaded, Store};
+use hil_link::cut_flash::{ArrayFlash, CutFlash};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+
+use super::Harness;
+use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, OldToken, Template};
+use crate::executor::{FLASH_LEN, InProcess};
+use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
+use crate::router::{self, Router, RouterConfig};
+use crate::scenario::{
+    self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice,
+};
+use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
+
+/// The first byte of every address that we make up: locally administered.
+const LOCAL: u8 = 0x02;
+/// Devices that do not name their MAC get Espressif's first prefix of the reference's test vectors.
+const DEVICE_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
+/// The account that phones share which name none.
+const ACCOUNT: &str = "user@example.com";
+/// Every simulated account's password; it never leaves the simulation.
+const ACCOUNT_PASSWORD: &str = "only simulated";
+/// Virtual time 0 is 2026-01-01 00:00:00 UTC.
+const UNIX_TIME_S: i64 = 1_767_225_600;
+/// A slow phone sends this many bytes a second: a request takes some seconds, less than the portal's limit.
+const SLOW_BYTES_PER_SECOND: u32 = 64;
+/// Stations that a home router takes.
+const ROUTER_STATIONS_MAX: usize = 64;
+
+/// A world with the names of its scenario.
+pub(super) struct Stage {
+    pub(super) world: World,
+    nodes: BTreeMap<String, NodeId>,
+    /// The access points of each router, by the router's number.
+    pub(super) access_points: Vec<Vec<(EthernetAddress, AccessPoint)>>,
+    /// The names of single access points.
+    pub(super) access_point_names: BTreeMap<String, EthernetAddress>,
+    /// The cloud's number for each device, once it is known.
+    pub(super) cloud_ids: Vec<Option<DeviceId>>,
+    /// Whether the fault that was armed last has fired, by device.
+    pub(super) faults: Vec<bool>,
+    /// What must not appear in anything the run says.
+    pub(super) secrets: Vec<String>,
+}
+
+impl Stage {
+    pub(super) fn build(scenario: &Scenario, harness: &Harness, seed: u64) -> Self {
+        let product = scenario.product.apply(&harness.product).unwrap_or(harness.product);
+        let mut stage = Self {
+            world: World::new(seed),
+            nodes: BTreeMap::new(),
+            access_points: Vec::new(),
+            access_point_names: BTreeMap::new(),
+            cloud_ids: vec![None; scenario.world.devices.len()],
+            faults: vec![false; scenario.world.devices.len()],
+            secrets: Vec::new(),
+        };
+        stage.add_devices(scenario, harness, product);
+        stage.add_phones(scenario, &product);
+        stage.add_routers(scenario);
+        stage.add_clouds(scenario, &product);
+        let link = &scenario.world.link;
+        stage.world.set_link_faults(LinkFaults {
+            loss_permille: link.loss_permille.map_or(0, |loss| loss.0),
+            extra_latency: link.latency.unwrap_or(Duration::ZERO),
+        });
+        stage
+    }
+
+    /// The actor with this name.
+    pub(super) fn node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.get(name).copied()
+    }
+
+    /// What a device's flash holds, as its next boot would see it.
+    pub(super) fn stored(&mut self, device: usize) -> Loaded {
+        let Some(device) = self.world.devices.get_mut(device) else { return Loaded::default() };
+        let mut flash = CutFlash::new(device.executor.flash().inner().clone());
+        Store::new().load(&mut flash).unwrap_or_default()
+    }
+
+    /// The configuration that a device's flash holds: the trial, else the valid one.
+    pub(super) fn stored_config(&mut self, device: usize) -> Option<Config> {
+        let loaded = self.stored(device);
+        loaded.trial.map(|trial| trial.config).or(loaded.valid)
+    }
+
+    fn add_devices(&mut self, scenario: &Scenario, harness: &Harness, product: Product) {
+        let uptime = scenario.uptime.unwrap_or(Duration::ZERO);
+        for (index, device) in scenario.world.devices.iter().enumerate() {
+            let name = device.name.as_str();
+            let flash = CutFlash::new(ArrayFlash::<FLASH_LEN>::new());
+            let mut executor = InProcess::new(flash, harness.application);
+            let seed = self.world.seed_of(&format!("{name} flash"));
+            crate::executor::Executor::flash(&mut executor).set_noise_seed(seed);
+            let node = DeviceNode::new(Box::new(executor), product, device_mac(index, device), uptime);
+            let node = self.world.add_device(name, node);
+            self.nodes.insert(name.to_owned(), node);
+        }
+    }
+
+    fn add_phones(&mut self, scenario: &Scenario, product: &Product) {
+        let (host, address) = first_cloud(scenario);
+        for (index, phone) in scenario.world.phones.iter().enumerate() {
+            let name = phone.name.as_str();
+            let has = |habit| phone.habits.contains(&habit);
+            let (wifi_mac, cellular_mac) = (made_up_mac(0xF0, index), made_up_mac(0xF1, index));
+            let config = PhoneConfig {
+                name: name.to_owned(),
+                wifi_mac,
+                cellular_mac,
+                cellular_address: Ipv4Address::new(198, 18, 1, octet(index)),
+                cloud: (host.clone(), address),
+                account: phone::Account {
+                    email: phone.account.clone().unwrap_or_else(|| ACCOUNT.to_owned()),
+                    password: Secret::new(ACCOUNT_PASSWORD),
+                },
+                templates: vec![product.template_id().to_owned()],
+                ap_prefix: format!("{} ", product.vendor()),
+                model: match phone.os {
+                    PhoneOs::App => Model::App,
+                    PhoneOs::Ios => Model::Ios,
+                    PhoneOs::Android => Model::Android,
+                    PhoneOs::Windows => Model::Windows,
+                },
+                behaviour: phone::Behaviour {
+                    double_submit: has(Habit::DoubleSubmit),
+                    close_before_reply: has(Habit::CloseBeforeReply),
+                    bytes_per_second: has(Habit::SlowSender).then_some(SLOW_BYTES_PER_SECOND),
+                    parallel_board_info: has(Habit::ParallelFetch),
+                },
+            };
+            let phone = Phone::new(config, self.world.seed_of(name), Instant::ZERO);
+            let node = self.world.add_phone(name, phone, wifi_mac, cellular_mac);
+            self.nodes.insert(name.to_owned(), node);
+        }
+        self.secrets.push(ACCOUNT_PASSWORD.to_owned());
+    }
+
+    fn add_routers(&mut self, scenario: &Scenario) {
+        let zone: BTreeMap<String, Ipv4Address> = scenario
+            .world
+            .clouds
+            .iter()
+            .enumerate()
+            .flat_map(|(index, cloud)| {
+                cloud.hosts.iter().map(move |host| (host.as_str().to_owned(), cloud_address(index)))
+            })
+            .collect();
+        for (index, router) in scenario.world.routers.iter().enumerate() {
+            let name = router.name.as_str();
+            let uplink_mac = made_up_mac(0xB1, index);
+            let (dhcp, lease) = dhcp_mode(router.dhcp);
+            let config = RouterConfig {
+                name: name.to_owned(),
+                lan_mac: made_up_mac(0xB0, index),
+                uplink_mac,
+                lan: Ipv4Cidr::new(router.subnet.router(), router.subnet.prefix),
+                uplink: Ipv4Address::new(198, 18, 0, octet(index)),
+                zone: zone.clone(),
+                dhcp,
+                dns: dns_mode(router.dns),
+                lease: lease.unwrap_or(router::LEASE_DEFAULT),
+            };
+            let mut actor = Router::new(config);
+            actor.set_power(router.powered);
+            let node = self.world.add_router(name, actor, uplink_mac);
+            self.nodes.insert(name.to_owned(), node);
+            self.add_access_points(node, index, router);
+            if let Some(password) = router.password.as_ref().filter(|password| !password.is_empty()) {
+                self.secrets.push(password.expose().to_owned());
+            }
+        }
+    }
+
+    fn add_access_points(&mut self, owner: NodeId, index: usize, router: &scenario::Router) {
+        let passphrase = router.password.as_ref().map_or("", |password| password.expose());
+        let mut access_points = Vec::new();
+        for (number, radio) in router.radios().into_iter().enumerate() {
+            let bssid = EthernetAddress([LOCAL, 0xA0, 0, octet(index), 0, octet(number)]);
+            let access_point = AccessPoint {
+                owner,
+                ssid: ssid(router.ssid.as_str()),
+                passphrase: passphrase_of(passphrase),
+                security: router.security(),
+                hidden: router.hidden,
+                channel: radio.channel.0,
+                rssi: radio.rssi.0,
+                capacity: ROUTER_STATIONS_MAX,
+            };
+            if let Some(name) = &radio.name {
+                self.access_point_names.insert(name.as_str().to_owned(), bssid);
+            }
+            if router.powered {
+                self.world.add_access_point(bssid, access_point.clone());
+            }
+            access_points.push((bssid, access_point));
+        }
+        self.access_points.push(access_points);
+    }
+
+    fn add_clouds(&mut self, scenario: &Scenario, product: &Product) {
+        let mut emails = vec![ACCOUNT.to_owned()];
+        for email in scenario.world.phones.iter().filter_map(|phone| phone.account.clone()) {
+            if !emails.contains(&email) {
+                emails.push(email);
+            }
+        }
+        let password = || ACCOUNT_PASSWORD.to_owned();
+        let accounts =
+            emails.into_iter().map(|email| cloud::Account { email, password: password() }).collect();
+        let template =
+            Template { id: product.template_id().to_owned(), name: product.template_name().to_owned() };
+        let seed = self.world.seed_of("directory");
+        let directory =
+            Directory::new(accounts, vec![template], OldToken::GoodUntilNewIsUsed, seed).shared();
+        for (index, described) in scenario.world.clouds.iter().enumerate() {
+            let name = described.name.as_str();
+            let mac = made_up_mac(0xC1, index);
+            let config = CloudConfig {
+                name: name.to_owned(),
+                mac,
+                address: cloud_address(index),
+                hosts: described.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+                certificate: described.certificate.into(),
+                behaviour: Behaviour::DOCUMENTED,
+                unix_time_s: UNIX_TIME_S,
+            };
+            let mut actor = Cloud::new(config, directory.clone(), self.world.seed_of(name), Instant::ZERO);
+            actor.set_power(described.powered);
+            actor.set_login_answer(login_answer(described.login));
+            let redirect = described.redirect_to.as_ref();
+            actor.set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
+            let node = self.world.add_cloud(name, actor, mac);
+            self.nodes.insert(name.to_owned(), node);
+        }
+    }
+
+    /// The name of a device's access point.
+    pub(super) fn ap_name(&self, device: usize) -> Option<String> {
+        let device = self.world.devices.get(device)?;
+        String::from_utf8(ap_ssid(device.product(), device.mac()).as_bytes().to_vec()).ok()
+    }
+}
+
+/// The host that the app knows, and where it is.
+fn first_cloud(scenario: &Scenario) -> (String, Ipv4Address) {
+    let host = scenario.world.clouds.first().and_then(|cloud| cloud.hosts.first());
+    let host = host.map_or(firmware_core::config::DEFAULT_HOST, |host| host.as_str());
+    (host.to_owned(), cloud_address(0))
+}
+
+fn cloud_address(index: usize) -> Ipv4Address {
+    Ipv4Address::new(198, 19, 0, octet(index))
+}
+
+fn device_mac(index: usize, device: &SimulatedDevice) -> EthernetAddress {
+    let [a, b, c, d, e, f] = DEVICE_MAC;
+    device.mac.as_ref().map_or(EthernetAddress([a, b, c, d, e.wrapping_add(octet(index) - 1), f]), |mac| mac.0)
+}
+
+fn made_up_mac(kind: u8, index: usize) -> EthernetAddress {
+    EthernetAddress([LOCAL, kind, 0, 0, 0, octet(index)])
+}
+
+/// 1 for the first. More than 254 of a kind do not fit, and no story needs them.
+fn octet(index: usize) -> u8 {
+    u8::try_from(index + 1).unwrap_or(u8::MAX - 1)
+}
+
+/// A name that the scenario's check has found to be 1 to 32 bytes.
+pub(super) fn ssid(text: &str) -> Ssid {
+    Ssid::new(text.as_bytes()).unwrap_or_default()
+}
+
+/// A router's secret. One that is too long for a router is a network that nobody can join.
+pub(super) fn passphrase_of(text: &str) -> Passphrase {
+    Passphrase::new(text.as_bytes()).unwrap_or_default()
+}
+
+pub(super) fn dhcp_mode(mode: DhcpMode) -> (router::DhcpMode, Option<Duration>) {
+    match mode {
+        DhcpMode::Normal => (router::DhcpMode::Normal, None),
+        DhcpMode::Silent => (router::DhcpMode::Silent, None),
+        DhcpMode::Nak => (router::DhcpMode::Nak, None),
+        DhcpMode::Lease(lease) => (router::DhcpMode::Normal, Some(lease)),
+    }
+}
+
+pub(super) fn dns_mode(mode: DnsMode) -> router::DnsMode {
+    match mode {
+        DnsMode::Normal => router::DnsMode::Normal,
+        DnsMode::Silent => router::DnsMode::Silent,
+        DnsMode::Nxdomain => router::DnsMode::NxDomain,
+        DnsMode::Servfail => router::DnsMode::ServFail,
+    }
+}
+
+pub(super) fn login_answer(answer: LoginAnswer) -> cloud::LoginAnswer {
+    match answer {
+        LoginAnswer::Normal => cloud::LoginAnswer::Normal,
+        LoginAnswer::Silent => cloud::LoginAnswer::Silent,
+        LoginAnswer::Status(status) => cloud::LoginAnswer::Status(status),
+    }
+}

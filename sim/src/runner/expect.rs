@@ -1,0 +1,220 @@
+//! What is expected, and whether it is so.
+
+use smoltcp::time::Instant;
+
+use super::build::Stage;
+use super::{Runner, StepError};
+use crate::cloud::{self, DeviceId, DeviceStatus};
+use crate::scenario::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+use crate::trace::What;
+use crate::world::{NodeId, Power};
+
+impl Runner<'_> {
+    pub(super) fn expect(&mut self, node: NodeId, expect: &Expect) -> Result<(), StepError> {
+        let console_from = self.previous_step_from;
+        let limit = self.stage.world.now() + expect.within;
+        let mut unmet = String::new();
+        let met = self.run_until(limit, |stage| match stage.check(node, expect, console_from) {
+            Ok(()) => true,
+            Err(why) => {
+                unmet = why;
+                false
+            }
+        })?;
+        if !met {
+            return Err(StepError::Unmet(unmet));
+        }
+        let Some(stays) = expect.stays else { return Ok(()) };
+        let until = self.stage.world.now() + stays;
+        let mut changed = None;
+        self.run_until(until, |stage| {
+            changed = stage.check(node, expect, console_from).err();
+            changed.is_some() || stage.world.now() >= until
+        })?;
+        changed.map_or(Ok(()), |why| Err(StepError::Unmet(format!("it did not stay so: {why}"))))
+    }
+}
+
+/// Compares what is with what is expected; the error tells both.
+fn same<T: PartialEq + ?Sized>(what: &str, is: &T, expected: &T, show: impl Fn(&T) -> String) -> Result<(), String> {
+    if is == expected { Ok(()) } else { Err(format!("{what} is {}, not {}", show(is), show(expected))) }
+}
+
+impl Stage {
+    /// Whether everything that is expected is so now; the error names the first that is not.
+    pub(super) fn check(&mut self, node: NodeId, expect: &Expect, console_from: usize) -> Result<(), String> {
+        match node {
+            NodeId::Device(device) => {
+                self.check_device(device, expect)?;
+                self.check_flash(device, expect)?;
+                self.check_console(device, expect, console_from)?;
+                self.check_cloud(device, expect)
+            }
+            NodeId::Phone(phone) => self.check_phone(phone, expect),
+            NodeId::Router(_) | NodeId::Cloud(_) => Ok(()),
+        }
+    }
+
+    fn check_device(&mut self, index: usize, expect: &Expect) -> Result<(), String> {
+        let node = NodeId::Device(index);
+        let Some(device) = self.world.devices.get_mut(index) else { return Ok(()) };
+        if let Some(state) = expect.device {
+            let is = match device.power() {
+                Power::Off => "OFF",
+                Power::Starting => "STARTING",
+                Power::Running => device.state().name(),
+            };
+            let expected = state.firmware().map_or("OFF", |state| state.name());
+            let is_off = state == DeviceState::Off && device.power() == Power::Off;
+            if !is_off {
+                same("the device", is, expected, str::to_owned)?;
+            }
+        }
+        if let Some(error) = expect.last_error {
+            same("last_error", &device.last_error(), &error.code(), u16::to_string)?;
+        }
+        if let Some(fault) = expect.fault {
+            let is = if device.fault_fired() { FaultState::Fired } else { FaultState::Armed };
+            same("the fault", &is, &fault, |state| format!("{state:?}").to_lowercase())?;
+        }
+        if let Some(ap) = expect.ap {
+            let is = if self.world.has_access_point(node) { ApState::Up } else { ApState::Down };
+            same("the access point", &is, &ap, |state| format!("{state:?}").to_lowercase())?;
+        }
+        if let Some(router) = &expect.joined {
+            let is = self.world.joined_owner(node).map_or("nothing", |owner| self.world.trace.name(owner));
+            same("the device joined", is, router.as_str(), str::to_owned)?;
+        }
+        if let Some(name) = &expect.access_point {
+            let joined = self.world.joined(node);
+            let is = self.access_point_names.iter().find(|(_, bssid)| Some(**bssid) == joined);
+            same("the access point joined", is.map_or("another", |(name, _)| name), name.as_str(), str::to_owned)?;
+        }
+        Ok(())
+    }
+
+    fn check_flash(&mut self, index: usize, expect: &Expect) -> Result<(), String> {
+        if expect.store.is_none() && expect.stored_network.is_none() {
+            return Ok(());
+        }
+        let loaded = self.stored(index);
+        if let Some(store) = expect.store {
+            let is = match (&loaded.trial, loaded.last_error, &loaded.valid) {
+                (Some(_), _, _) => StoreState::Trial,
+                (None, Some(_), _) => StoreState::Rejected,
+                (None, None, Some(_)) => StoreState::Valid,
+                (None, None, None) => StoreState::Empty,
+            };
+            same("the newest record", &is, &store, |state| format!("{state:?}").to_lowercase())?;
+        }
+        if let Some(router) = &expect.stored_network {
+            let wanted = self.router_ssid(router.as_str());
+            let is = loaded.valid.map(|config| config.ssid);
+            if is != wanted {
+                let is = is.map_or("none".to_owned(), |ssid| ssid.to_string());
+                return Err(format!("the stored network is {is}, not that of {router}", router = router.value));
+            }
+        }
+        Ok(())
+    }
+
+    fn router_ssid(&self, name: &str) -> Option<firmware_core::config::Ssid> {
+        let Some(NodeId::Router(router)) = self.node(name) else { return None };
+        self.access_points.get(router)?.first().map(|(_, ap)| ap.ssid.clone())
+    }
+
+    fn check_console(&self, index: usize, expect: &Expect, from: usize) -> Result<(), String> {
+        let Some(text) = &expect.console else { return Ok(()) };
+        let entries = self.world.trace.entries().get(from..).unwrap_or_default();
+        let printed = entries.iter().any(|entry| {
+            entry.actor == NodeId::Device(index)
+                && matches!(&entry.what, What::Console(line) if line.contains(text.as_str()))
+        });
+        if printed { Ok(()) } else { Err(format!("the console has not printed `{text}`")) }
+    }
+
+    fn check_cloud(&mut self, index: usize, expect: &Expect) -> Result<(), String> {
+        let Expect { cloud, region, named, pin, event, .. } = expect;
+        if cloud.is_none() && named.is_none() && pin.is_empty() && event.is_none() {
+            return Ok(());
+        }
+        let id = self.cloud_id(self.world.now(), index);
+        let Some(directory) = self.world.clouds.first().map(|cloud| cloud.directory().clone()) else {
+            return Ok(());
+        };
+        let directory = directory.borrow();
+        let device = id.and_then(|id| directory.device(id));
+        if let Some(presence) = cloud {
+            let is = match (id, device.map(cloud::Device::status)) {
+                (None, _) | (_, Some(DeviceStatus::NeverSeen)) => Presence::NeverSeen,
+                (_, Some(DeviceStatus::Online)) => Presence::Online,
+                (_, Some(DeviceStatus::Offline)) | (Some(_), None) => Presence::Offline,
+            };
+            same("the device in the cloud", &is, presence, |is| format!("{is:?}").to_lowercase())?;
+        }
+        if let Some(region) = region {
+            let is = id.and_then(|id| self.region_of(id)).unwrap_or("none");
+            same("the device's region", is, region.as_str(), str::to_owned)?;
+        }
+        if let Some(name) = named {
+            same("the device's name", device.map_or("none", cloud::Device::name), name.as_str(), str::to_owned)?;
+        }
+        for (pin, value) in pin {
+            let is = device.and_then(|device| device.pin(pin.0)).unwrap_or_default();
+            let is = String::from_utf8_lossy(is).into_owned();
+            same(&format!("pin V{}", pin.0), is.as_str(), value.as_str(), |value| format!("`{value}`"))?;
+        }
+        if let Some(code) = event
+            && !device.is_some_and(|device| device.events().iter().any(|(logged, _)| logged == code))
+        {
+            return Err(format!("the event `{code}` has not been logged"));
+        }
+        Ok(())
+    }
+
+    /// The region where a device logged in last.
+    fn region_of(&self, id: DeviceId) -> Option<&str> {
+        let entry = self.world.trace.entries().iter().rev().find(|entry| {
+            matches!(&entry.what, What::Cloud(cloud::Event::LoggedIn { device }) if *device == id)
+        })?;
+        Some(self.world.trace.name(entry.actor))
+    }
+
+    /// The cloud's number for a device: that of the token in its flash, or the last one that was known.
+    pub(super) fn cloud_id(&mut self, now: Instant, index: usize) -> Option<DeviceId> {
+        let token = self.stored_config(index).map(|config| config.token);
+        let known = self.cloud_ids.get_mut(index)?;
+        if let Some(token) = token
+            && let Ok(token) = std::str::from_utf8(token.expose())
+            && let Some(cloud) = self.world.clouds.first()
+            && let Some(device) = cloud.directory().borrow().find(now, token)
+        {
+            *known = Some(device.id());
+        }
+        *known
+    }
+
+    fn check_phone(&self, index: usize, expect: &Expect) -> Result<(), String> {
+        let Some(phone) = self.world.phones.get(index) else { return Ok(()) };
+        let seen = phone.observations();
+        if let Some(status) = expect.http_status {
+            let show = |status: &Option<u16>| status.map_or("none".to_owned(), |status| status.to_string());
+            same("the status of the last answer", &seen.http_status, &Some(status.0), show)?;
+        }
+        if let Some(text) = &expect.http_body
+            && !String::from_utf8_lossy(&seen.http_body).contains(text.as_str())
+        {
+            return Err(format!("the last answer does not contain `{text}`"));
+        }
+        if let Some(error) = expect.sees_error {
+            let code = seen.board.as_ref().map_or(0, |board| board.last_error);
+            same("the error that the phone sees", &code, &error.code(), u16::to_string)?;
+        }
+        if let Some(name) = &expect.sees_network
+            && !seen.networks.iter().any(|network| network.ssid == name.as_str())
+        {
+            return Err(format!("the list of networks has no `{name}`"));
+        }
+        Ok(())
+    }
+}

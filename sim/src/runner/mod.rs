@@ -1,0 +1,197 @@
+//! Runs a scenario in the simulated world: builds the world, carries out the steps, checks what is expected.
+
+mod build;
+mod expect;
+mod steps;
+
+use std::fmt;
+
+use firmware_core::Instant;
+use firmware_core::application::thermostat::Thermostat;
+use firmware_core::application::{Application, InternalVerb};
+use firmware_core::cloud::codec::Params;
+use firmware_core::cloud::outgoing::Outgoing;
+use firmware_core::product::Product;
+use smoltcp::time::Duration;
+
+use crate::scenario::{Scenario, Step};
+use crate::trace::{Trace, What};
+use crate::world::{self, NodeId, WorldError};
+use build::Stage;
+
+/// The seed of a run that names none, at which stories and exact traces are compared.
+pub const DEFAULT_SEED: u64 = 1;
+
+/// What is tested: a product and its own code. A user's harness is a `main` that hands hers over.
+#[derive(Clone, Copy)]
+pub struct Harness {
+    /// The product; a scenario may change its fields.
+    pub product: Product,
+    /// Makes the product's code at each boot.
+    pub application: fn() -> BoxedApplication,
+}
+
+impl Harness {
+    /// The example product: a room thermostat.
+    pub const EXAMPLE: Self = Self {
+        product: crate::scenario::DEFAULT_PRODUCT,
+        application: || BoxedApplication(Box::new(Thermostat::new())),
+    };
+}
+
+/// A product's code whose type the simulator does not know.
+pub struct BoxedApplication(pub Box<dyn Application>);
+
+impl Application for BoxedApplication {
+    fn on_connected(&mut self, now: Instant, out: &mut Outgoing<'_>) {
+        self.0.on_connected(now, out);
+    }
+
+    fn on_virtual_write(&mut self, now: Instant, pin: u8, values: Params<'_>, out: &mut Outgoing<'_>) {
+        self.0.on_virtual_write(now, pin, values, out);
+    }
+
+    fn on_internal(&mut self, now: Instant, verb: InternalVerb, values: Params<'_>, out: &mut Outgoing<'_>) {
+        self.0.on_internal(now, verb, values, out);
+    }
+
+    fn on_disconnected(&mut self, now: Instant) {
+        self.0.on_disconnected(now);
+    }
+
+    fn poll(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
+        self.0.poll(now, out)
+    }
+}
+
+/// What a run led to.
+pub struct Outcome {
+    /// Everything that happened.
+    pub trace: Trace,
+    /// How much virtual time passed.
+    pub elapsed: Duration,
+    /// Why the scenario failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// Why a scenario failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The step, from 1; 0 when the run as a whole is at fault.
+    pub step: usize,
+    /// The step's line in its file; 0 when the run as a whole is at fault.
+    pub line: u32,
+    /// What the step says.
+    pub what: String,
+    /// What was wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.step == 0 {
+            return write!(f, "{}", self.why);
+        }
+        write!(f, "step {} (line {}), {}: {}", self.step, self.line, self.what, self.why)
+    }
+}
+
+/// Runs a scenario. The same scenario and seed give the same trace, byte for byte.
+pub fn run(scenario: &Scenario, harness: &Harness, seed: u64) -> Outcome {
+    run_watched(scenario, harness, seed, &mut |_| true)
+}
+
+/// Runs a scenario and calls `watch` with the present time after each thing that happens, which may wait a
+/// while so that a person can follow. `false` ends the run.
+pub fn run_watched(
+    scenario: &Scenario,
+    harness: &Harness,
+    seed: u64,
+    watch: &mut dyn FnMut(Instant) -> bool,
+) -> Outcome {
+    let mut runner = Runner::new(scenario, Stage::build(scenario, harness, seed), watch);
+    let mut failure = None;
+    for (index, step) in scenario.steps.iter().enumerate() {
+        let number = index + 1;
+        let what = step.describe();
+        let at = runner.stage.world.now();
+        let actor = step.actor.as_ref().and_then(|name| runner.stage.node(name.as_str()));
+        let entry = What::Step(number, what.clone());
+        runner.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), entry);
+        if let Err(why) = runner.step(step) {
+            failure = Some(Failure { step: number, line: step.line, what, why: why.to_string() });
+            break;
+        }
+    }
+    let elapsed = runner.stage.world.now() - Instant::ZERO;
+    let mut trace = runner.stage.world.trace;
+    trace.sort();
+    let failure = failure.or_else(|| check_secrets(&trace, &runner.stage.secrets));
+    Outcome { trace, elapsed, failure }
+}
+
+/// No secret may appear in anything that a run says.
+fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
+    let line_of = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
+    let entry = trace.entries().iter().find(|entry| match &entry.what {
+        What::Console(line) => line_of(line),
+        // What is made of closed lists and numbers cannot hold one.
+        What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => false,
+        What::FrameMissed => false,
+        what => line_of(&what.to_string()),
+    })?;
+    let why = format!("a secret appears in what {} says", trace.name(entry.actor));
+    Some(Failure { step: 0, line: 0, what: String::new(), why })
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("{0}")]
+    Unmet(String),
+    #[error(transparent)]
+    World(#[from] WorldError),
+    #[error("the run was ended")]
+    Ended,
+}
+
+struct Runner<'a> {
+    scenario: &'a Scenario,
+    stage: Stage,
+    watch: &'a mut dyn FnMut(Instant) -> bool,
+    /// Entries of the trace when the step before the present one began.
+    previous_step_from: usize,
+    step_from: usize,
+}
+
+impl<'a> Runner<'a> {
+    fn new(scenario: &'a Scenario, stage: Stage, watch: &'a mut dyn FnMut(Instant) -> bool) -> Self {
+        Self { scenario, stage, watch, previous_step_from: 0, step_from: 0 }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), StepError> {
+        self.previous_step_from = self.step_from;
+        self.step_from = self.stage.world.trace.entries().len();
+        self.run_verb(step)
+    }
+
+    /// Lets things happen until `done` says so or the limit passes; returns whether `done` said so.
+    fn run_until(
+        &mut self,
+        limit: Instant,
+        mut done: impl FnMut(&mut Stage) -> bool,
+    ) -> Result<bool, StepError> {
+        loop {
+            if done(&mut self.stage) {
+                return Ok(true);
+            }
+            match self.stage.world.step(limit)? {
+                world::Step::Happened => {}
+                world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),
+            }
+            if !(self.watch)(self.stage.world.now()) {
+                return Err(StepError::Ended);
+            }
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What each verb does to the world, and when it is done.
+
+use firmware_core::config::StaticIp as DeviceStaticIp;
+use firmware_core::hal::ResetCause;
+use firmware_core::panel::DEBOUNCE;
+use smoltcp::time::Duration;
+use smoltcp::wire::Ipv4Address;
+
+use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
+use super::{Runner, StepError};
+use crate::phone::{self, Command, Configuration, TokenSource};
+use crate::scenario::{
+    BrownoutPoint, Button, CloudChange, Configure, Credentials, Fault, Name, PhoneAction, Power, Provision,
+    Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
+};
+use crate::world::NodeId;
+
+/// Longer than anything a phone does takes: its slowest single thing is waiting two minutes to be online.
+const PHONE_LIMIT: Duration = Duration::from_secs(900);
+/// How long the supply is gone when the plug is pulled and put back.
+const CYCLE_PAUSE: Duration = Duration::from_millis(500);
+/// A short press.
+const PRESS: Duration = Duration::from_millis(200);
+/// Every press and release bounces: the contact opens once more after 3 ms and is quiet after 7 ms.
+const BOUNCES: [(u64, bool); 3] = [(0, true), (3, false), (7, true)];
+/// IEEE 802.11 reason 2: the previous authentication is no longer valid.
+const DEAUTH_REASON: u16 = 2;
+/// The form that `body:` is sent as.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Runner<'_> {
+    pub(super) fn run_verb(&mut self, step: &Step) -> Result<(), StepError> {
+        let node = self.node(step.actor.as_ref());
+        match (&step.verb, node) {
+            (Verb::Power(power), Some(NodeId::Device(device))) => self.power(device, *power),
+            (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, *button),
+            (Verb::Console(line), Some(NodeId::Device(device))) => {
+                self.stage.world.type_on_console(device, &format!("{line}\r"));
+                Ok(())
+            }
+            (Verb::Arm(fault), Some(NodeId::Device(device))) => {
+                self.arm(device, fault);
+                Ok(())
+            }
+            (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action),
+            (Verb::Router(change), Some(NodeId::Router(router))) => {
+                self.change_router(router, change);
+                Ok(())
+            }
+            (Verb::Cloud(change), Some(NodeId::Cloud(cloud))) => {
+                self.change_cloud(cloud, change);
+                Ok(())
+            }
+            (Verb::Expect(expect), Some(node)) => self.expect(node, expect),
+            (Verb::Wait(time), _) => self.wait(*time),
+            // The scenario's check has settled who acts.
+            (verb, _) => Err(StepError::Unmet(format!("nobody can do this: {}", verb.describe()))),
+        }
+    }
+
+    fn node(&self, name: Option<&Name>) -> Option<NodeId> {
+        self.stage.node(name?.as_str())
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) -> Result<(), StepError> {
+        let until = self.stage.world.now() + time;
+        self.run_until(until, |stage| stage.world.now() >= until).map(|_| ())
+    }
+
+    fn power(&mut self, device: usize, power: Power) -> Result<(), StepError> {
+        if matches!(power, Power::Off | Power::Cycle) {
+            self.stage.world.power_off(device);
+        }
+        if power == Power::Cycle {
+            self.wait(CYCLE_PAUSE)?;
+        }
+        if matches!(power, Power::On | Power::Cycle) {
+            self.stage.world.power_on(device, ResetCause::PowerOn);
+        }
+        Ok(())
+    }
+
+    fn button(&mut self, device: usize, button: Button) -> Result<(), StepError> {
+        let held = match button {
+            Button::Press => PRESS,
+            Button::Hold(time) => time,
+        };
+        let pressed_at = self.stage.world.now();
+        let released_at = pressed_at + held;
+        let mut last = released_at;
+        for (start, level) in [(pressed_at, true), (released_at, false)] {
+            for (after_ms, closed) in BOUNCES {
+                last = start + Duration::from_millis(after_ms);
+                self.stage.world.set_button(last, device, closed == level);
+            }
+        }
+        let until = last + DEBOUNCE;
+        self.run_until(until, |stage| stage.world.now() >= until).map(|_| ())
+    }
+
+    fn arm(&mut self, device: usize, fault: &Fault) {
+        if let Some(fired) = self.stage.faults.get_mut(device) {
+            *fired = false;
+        }
+        let Some(node) = self.stage.world.devices.get_mut(device) else { return };
+        node.clear_fault();
+        match fault {
+            Fault::Cut(point) => node.executor.flash().arm_cut(point.operation.0, point.byte),
+            Fault::Brownout(BrownoutPoint::RadioStart) => node.arm_brownout(),
+            Fault::EraseFailure => node.executor.flash().arm_erase_failure(),
+        }
+    }
+
+    fn phone(&mut self, phone: usize, action: &PhoneAction) -> Result<(), StepError> {
+        let mut expected_status = None;
+        let command = match action {
+            PhoneAction::GetToken => Command::GetToken { reconfigure: false },
+            PhoneAction::Join => Command::Join { ap: self.stage.ap_name(0) },
+            PhoneAction::JoinDevice(device) => Command::Join { ap: self.device_ap(device.as_str()) },
+            PhoneAction::Leave => Command::Leave,
+            PhoneAction::BoardInfo => Command::BoardInfo,
+            PhoneAction::Scan => Command::ScanNetworks,
+            PhoneAction::Configure(configure) => {
+                if matches!(configure.token, TokenChoice::Issued) && !self.has_token(phone) {
+                    self.phone_command(phone, Command::GetToken { reconfigure: false }, None)?;
+                }
+                expected_status = configure.expect_status.map(|status| status.0);
+                Command::Configure(self.configuration(configure)?)
+            }
+            PhoneAction::Provision(provision) => self.provision(provision)?,
+            PhoneAction::Request(request) => {
+                expected_status = request.expect_status.map(|status| status.0);
+                Command::Request(http_request(request))
+            }
+            PhoneAction::WaitOnline => Command::WaitOnline { limit: phone::ONLINE_LIMIT },
+            PhoneAction::Rename(name) => Command::Rename { name: name.clone() },
+            PhoneAction::DeleteDevice => return self.delete_device_of(phone),
+        };
+        self.phone_command(phone, command, expected_status)
+    }
+
+    /// Lets a phone do something and waits until it has.
+    fn phone_command(&mut self, phone: usize, command: Command, status: Option<u16>) -> Result<(), StepError> {
+        let now = self.stage.world.now();
+        if let Some(phone) = self.stage.world.phones.get_mut(phone) {
+            phone.command(now, command);
+        }
+        self.stage.world.touch(NodeId::Phone(phone));
+        let done = self.run_until(now + PHONE_LIMIT, |stage| {
+            stage.world.phones.get(phone).is_none_or(|phone| *phone.status() != phone::Status::Busy)
+        })?;
+        self.note_device_of(phone);
+        let Some(phone) = self.stage.world.phones.get(phone) else { return Ok(()) };
+        if !done {
+            return Err(StepError::Unmet("the phone never came to an end".to_owned()));
+        }
+        let got = phone.observations().http_status;
+        match (status, phone.status()) {
+            (Some(wanted), _) if got == Some(wanted) => Ok(()),
+            (Some(wanted), _) => {
+                let got = got.map_or("no answer".to_owned(), |got| format!("status {got}"));
+                Err(StepError::Unmet(format!("the device was to answer with status {wanted}; {got} came")))
+            }
+            (None, phone::Status::Failed(why)) => Err(StepError::Unmet(why.clone())),
+            (None, phone::Status::Idle | phone::Status::Busy | phone::Status::Done) => Ok(()),
+        }
+    }
+
+    fn has_token(&self, phone: usize) -> bool {
+        self.stage.world.phones.get(phone).is_some_and(|phone| phone.observations().token.is_some())
+    }
+
+    /// Keeps the token that the cloud has issued among the secrets that must not be told.
+    fn note_device_of(&mut self, phone: usize) {
+        let Some(phone) = self.stage.world.phones.get(phone) else { return };
+        if let Some(token) = &phone.observations().token
+            && let Ok(text) = std::str::from_utf8(token.expose())
+            && !self.stage.secrets.iter().any(|secret| secret == text)
+        {
+            self.stage.secrets.push(text.to_owned());
+        }
+    }
+
+    fn device_ap(&self, name: &str) -> Option<String> {
+        match self.stage.node(name) {
+            Some(NodeId::Device(device)) => self.stage.ap_name(device),
+            _ => None,
+        }
+    }
+
+    fn configuration(&self, configure: &Configure) -> Result<Configuration, StepError> {
+        let credentials = configure.credentials(&self.scenario.world);
+        let mut configuration = with_credentials(credentials)?;
+        configuration.token = token_source(&configure.token);
+        configuration.host = configure.host.as_ref().map(|host| host.as_str().to_owned());
+        configuration.port = configure.port;
+        configuration.save = configure.save;
+        configuration.static_ip = configure.static_ip.map(static_ip);
+        configuration.extra = configure.raw.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        Ok(configuration)
+    }
+
+    fn provision(&self, provision: &Provision) -> Result<Command, StepError> {
+        let mut configuration = with_credentials(provision.credentials(&self.scenario.world))?;
+        configuration.token = token_source(&provision.token);
+        configuration.save = provision.save;
+        configuration.static_ip = provision.static_ip.map(static_ip);
+        Ok(Command::Provision { configuration, keep_token: false, name: provision.name.clone() })
+    }
+
+    /// The owner removes the device from the account; every region forgets it.
+    fn delete_device_of(&mut self, phone: usize) -> Result<(), StepError> {
+        let id = self.stage.world.phones.get(phone).and_then(|phone| phone.observations().device_id);
+        let Some(id) = id.and_then(|id| id.try_into().ok()) else {
+            return Err(StepError::Unmet("this phone has not set up a device".to_owned()));
+        };
+        if let Some(cloud) = self.stage.world.clouds.first_mut() {
+            cloud.delete_device(id);
+            self.stage.world.touch(NodeId::Cloud(0));
+        }
+        Ok(())
+    }
+
+    fn change_router(&mut self, router: usize, change: &RouterChange) {
+        let node = NodeId::Router(router);
+        let bssids: Vec<_> = self.stage.access_points.get(router).into_iter().flatten().cloned().collect();
+        if let Some(password) = &change.password {
+            self.stage.secrets.push(password.expose().to_owned());
+            let passphrase = passphrase_of(password.expose());
+            self.stage.world.set_passphrase(node, &passphrase);
+            for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
+                ap.passphrase = passphrase.clone();
+            }
+        }
+        if let Some(actor) = self.stage.world.routers.get_mut(router) {
+            if let Some(dhcp) = change.dhcp {
+                actor.set_dhcp(dhcp_mode(dhcp).0);
+            }
+            if let Some(dns) = change.dns {
+                actor.set_dns(dns_mode(dns));
+            }
+            if let Some(power) = change.power {
+                actor.set_power(power == Switch::On);
+            }
+        }
+        for (bssid, mut ap) in bssids {
+            if change.deauth {
+                self.stage.world.deauthenticate(bssid, DEAUTH_REASON);
+            }
+            if let Some(rssi) = change.rssi {
+                ap.rssi = rssi.0;
+            }
+            match change.power {
+                Some(Switch::Off) => self.stage.world.remove_access_point(bssid),
+                Some(Switch::On) => self.stage.world.add_access_point(bssid, ap),
+                None if change.rssi.is_some() => self.stage.world.set_rssi(bssid, ap.rssi),
+                None => {}
+            }
+        }
+        self.stage.world.touch(node);
+    }
+
+    fn change_cloud(&mut self, cloud: usize, change: &CloudChange) {
+        let device = |name: Option<&Name>| match name.and_then(|name| self.stage.node(name.as_str())) {
+            Some(NodeId::Device(device)) => device,
+            _ => 0,
+        };
+        let deleted = change.delete_device.as_ref().map(|name| device(Some(&name.value)));
+        let written = change.write.as_ref().map(|write| {
+            (device(write.device.as_ref().map(|name| &name.value)), write.pin.0, write.value.as_str())
+        });
+        let now = self.stage.world.now();
+        let deleted = deleted.and_then(|device| self.stage.cloud_id(now, device));
+        let written = written.and_then(|(device, pin, value)| {
+            Some((self.stage.cloud_id(now, device)?, pin, value.as_bytes().to_vec()))
+        });
+        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return };
+        if let Some(power) = change.power {
+            actor.set_power(power == Switch::On);
+        }
+        if let Some(certificate) = change.certificate {
+            actor.set_certificate(certificate.into());
+        }
+        if let Some(to) = &change.redirect_to {
+            actor.set_redirect(Some((to.host.as_str().to_owned(), to.port)));
+        }
+        if let Some(login) = change.login {
+            actor.set_login_answer(login_answer(login));
+        }
+        if let Some(mute) = change.mute {
+            actor.set_mute(mute);
+        }
+        if let Some(device) = deleted {
+            actor.delete_device(device);
+        }
+        if let Some((device, pin, value)) = written {
+            actor.write(device, pin, &value);
+        }
+        if change.drop_connections {
+            actor.drop_connections();
+        }
+        self.stage.world.touch(NodeId::Cloud(cloud));
+    }
+}
+
+fn with_credentials(credentials: Option<Credentials>) -> Result<Configuration, StepError> {
+    let Some(Credentials { ssid, password }) = credentials else {
+        return Err(StepError::Unmet("no network is named".to_owned()));
+    };
+    Ok(Configuration::new(ssid.as_str().as_bytes(), phone::Secret::new(password.expose())))
+}
+
+fn token_source(choice: &TokenChoice) -> TokenSource {
+    match choice {
+        TokenChoice::Issued => TokenSource::Issued,
+        TokenChoice::Invalid => TokenSource::Invalid,
+        TokenChoice::Literal(token) => TokenSource::Literal(phone::Secret::new(token.expose())),
+    }
+}
+
+fn static_ip(fixed: StaticIp) -> DeviceStaticIp {
+    let or_unset = |address: Option<Ipv4Address>| address.unwrap_or(Ipv4Address::UNSPECIFIED);
+    DeviceStaticIp {
+        ip: fixed.ip,
+        mask: or_unset(fixed.mask),
+        gateway: or_unset(fixed.gateway),
+        dns: or_unset(fixed.dns),
+        dns2: or_unset(fixed.dns2),
+    }
+}
+
+fn http_request(request: &Request) -> phone::Request {
+    let mut http = phone::Request::get(request.path.value.as_str());
+    http.method.clone_from(&request.method);
+    if let Some(body) = &request.body {
+        http.headers.push(("Content-Type".to_owned(), FORM.to_owned()));
+        http.body = body.clone().into_bytes();
+    }
+    http
+}
+
