@@ -246,7 +246,7 @@ impl DhcpServer {
             .ok_or(Reject::NotTheOwner)
     }
 
-    /// The slot to offer: the client's own, the one it asks for, a fresh one, or the one that is missed least.
+    /// The slot to offer: the client's own, the one it asks for, a fresh one, or the one missed least.
     fn choose(&self, now: Instant, message: &Message<'_>) -> usize {
         let own = self.slots.iter().position(|slot| slot.is_of(message.mac));
         let requested = || {

@@ -114,7 +114,7 @@ impl Code {
 /// What to say.
 struct Verdict<'a> {
     code: Code,
-    /// The question as it came, letter case included (some resolvers check it); empty when it is not repeated.
+    /// The question as it came, letter case included (some resolvers check it); empty when it is left out.
     question: &'a [u8],
     /// How long the address holds, when it is told.
     ttl_s: Option<u32>,

@@ -26,4 +26,6 @@ pub const AP_IP: Ipv4Address = Ipv4Address::new(192, 168, 4, 1);
 /// The length of the access point's network prefix (`WIFI_AP_Subnet`).
 pub const AP_PREFIX_LEN: u8 = 24;
 /// The address of the setup page: where a captive portal sends phones, and what DHCP option 114 says.
+///
+/// RFC 8910 means the address of an API over TLS there. Phones that insist on one fall back to their probes.
 pub const PORTAL_URI: &str = "http://192.168.4.1/";

@@ -24,7 +24,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// The name of the route in traces: never the query, which holds secrets, nor a path that a stranger chose.
+    /// The name of the route in traces: never the query, which holds secrets, nor a path a stranger chose.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Page => "/",

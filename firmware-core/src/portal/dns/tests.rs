@@ -173,8 +173,11 @@ fn responses_scraps_and_small_buffers_get_no_answer() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..80), header in any::<bool>()) {
-        if header {
+    fn arbitrary_bytes_never_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..80),
+        has_header in any::<bool>(),
+    ) {
+        if has_header {
             bytes.splice(0..0, query([1, 0, 0, 1], &[]));
         }
         if let Some(reply) = reply_to(&bytes, Names::Every) {
