@@ -78,6 +78,15 @@ fn the_same_seed_sends_the_same_frames() {
 }
 
 #[test]
+fn lost_frames_cost_time_only() {
+    for lose_every in 4..12 {
+        let mut world = World::new(phone_config(), Device { off_after: None, ..Device::good() });
+        world.lose_every = lose_every;
+        assert_eq!(world.run(provision()), Status::Done, "{lose_every} {:#?}", world.story());
+    }
+}
+
+#[test]
 fn a_phone_with_nothing_to_do_wants_nothing() {
     let mut world = World::new(phone_config(), Device::good());
     assert_eq!(world.phone.next_wake(world.now), None);

@@ -142,6 +142,9 @@ pub(super) struct World {
     pub(super) cloud_requests: Vec<String>,
     pub(super) frames: Vec<(Port, Frame)>,
     pub(super) is_ap_on: bool,
+    /// Loses every frame whose number is a multiple of this, in both directions; 0 loses none.
+    pub(super) lose_every: usize,
+    carried: usize,
     /// How often the cloud says that the device is not online yet.
     pub(super) offline_answers: usize,
     ap: Stack,
@@ -186,6 +189,8 @@ impl World {
             cloud_requests: Vec::new(),
             frames: Vec::new(),
             is_ap_on: true,
+            lose_every: 0,
+            carried: 0,
             offline_answers: 2,
             dhcp: ap.add_udp(67, 4),
             dns: ap.add_udp(53, 4),
@@ -248,6 +253,7 @@ impl World {
             for (port, frame) in out.frames {
                 self.frames.push((port, frame.clone()));
                 match port {
+                    _ if self.is_lost() => {}
                     Port::Air if self.is_joined && self.is_ap_on => self.ap.receive(frame),
                     Port::Air => {}
                     Port::Internet => self.cloud.receive(frame),
@@ -256,14 +262,16 @@ impl World {
             self.poll_ap();
             self.poll_cloud();
             while let Some(frame) = self.ap.pop_sent() {
-                if self.is_joined && self.is_ap_on {
+                if self.is_joined && self.is_ap_on && !self.is_lost() {
                     is_quiet = false;
                     self.phone.handle_frame(self.now, Port::Air, frame);
                 }
             }
             while let Some(frame) = self.cloud.pop_sent() {
-                is_quiet = false;
-                self.phone.handle_frame(self.now, Port::Internet, frame);
+                if !self.is_lost() {
+                    is_quiet = false;
+                    self.phone.handle_frame(self.now, Port::Internet, frame);
+                }
             }
             if is_quiet {
                 let wake = self.phone.next_wake(self.now);
@@ -272,6 +280,11 @@ impl World {
             }
         }
         panic!("it never settles");
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.carried += 1;
+        self.lose_every > 0 && self.carried.is_multiple_of(self.lose_every)
     }
 
     fn next_at(&mut self) -> Option<Instant> {
