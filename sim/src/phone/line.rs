@@ -17,7 +17,7 @@ const TCP_SEND_LEN: usize = 2_048;
 /// A peer that vanished is given up after this, so that no closing connection retransmits for ever.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Queries of one lookup, with room for duplicated answers.
-const DNS_PACKETS: usize = 6;
+const DNS_PACKETS: usize = 4;
 
 /// SplitMix64, the project's only source of chance.
 #[derive(Clone, Debug)]
