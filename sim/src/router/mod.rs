@@ -265,6 +265,9 @@ impl Router {
     fn on_lan(&mut self, now: Instant, mut frame: Frame) {
         let ethernet = EthernetFrame::new_unchecked(&frame[..]);
         let (from, to) = (ethernet.src_addr(), ethernet.dst_addr());
+        if to != self.config.lan_mac && !to.is_broadcast() {
+            return;
+        }
         let Ok(ip) = Ipv4Packet::new_checked(ethernet.payload()) else { return };
         let (source, destination) = (ip.src_addr(), ip.dst_addr());
         let own = self.config.lan.address();
@@ -287,8 +290,8 @@ impl Router {
                 return;
             }
         }
-        let to_us = to == self.config.lan_mac && !is_local && !destination.is_multicast();
-        if !to_us || !self.uplink_up || !self.config.lan.contains_addr(&source) {
+        let may_pass = !to.is_broadcast() && !is_local && !destination.is_multicast();
+        if !may_pass || !self.uplink_up || !self.config.lan.contains_addr(&source) {
             return;
         }
         if let Some(destination) = self.nat.rewrite_outbound(now, &mut frame) {

@@ -1,0 +1,188 @@
+//! As much of an HTTP/1.1 server as the cloud's API needs: one request in, one response out, no transfer
+//! codings, no pipelining on purpose.
+
+use core::fmt::Write as _;
+
+/// Request line and headers, in bytes.
+const HEAD_LEN_MAX: usize = 8_192;
+/// A request's body, in bytes; the API takes small JSON objects.
+const BODY_LEN_MAX: usize = 16_384;
+
+/// One request.
+#[derive(PartialEq, Eq, Default)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// The path as it was sent: the API's names need no decoding.
+    pub(super) path: String,
+    /// The query's parameters, decoded, in order.
+    pub(super) query: Vec<(String, String)>,
+    /// The `Authorization` header.
+    pub(super) authorization: Option<String>,
+    /// The client asked to go on with this connection.
+    pub(super) keep_alive: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// What the bytes of a connection hold.
+#[derive(PartialEq, Eq)]
+pub(super) enum Parsed {
+    Incomplete,
+    /// A request, and how many bytes it took.
+    Request(Box<Request>, usize),
+    /// Something that must be answered with this status, after which nothing can be read any more.
+    Bad(u16),
+}
+
+/// A response.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    /// The first query parameter of this name.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads one request.
+pub(super) fn read(bytes: &[u8]) -> Parsed {
+    let head_limit = bytes.len().min(HEAD_LEN_MAX);
+    let Some(head_len) = bytes[..head_limit].windows(4).position(|window| window == b"\r\n\r\n") else {
+        return if bytes.len() < HEAD_LEN_MAX { Parsed::Incomplete } else { Parsed::Bad(431) };
+    };
+    let Ok(head) = str::from_utf8(&bytes[..head_len]) else { return Parsed::Bad(400) };
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Parsed::Bad(400);
+    };
+    if !version.starts_with("HTTP/1.") {
+        return Parsed::Bad(505);
+    }
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut request = Request { method: method.into(), path: path.into(), ..Request::default() };
+    request.query = read_form(query);
+    let mut body_len = 0;
+    for line in lines {
+        let Some((name, value)) = line.split_once(':') else { return Parsed::Bad(400) };
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("content-length") {
+            let Ok(len) = value.parse() else { return Parsed::Bad(400) };
+            body_len = len;
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            return Parsed::Bad(501);
+        } else if name.eq_ignore_ascii_case("authorization") {
+            request.authorization = Some(value.into());
+        } else if name.eq_ignore_ascii_case("connection") {
+            request.keep_alive = value.eq_ignore_ascii_case("keep-alive");
+        }
+    }
+    if body_len > BODY_LEN_MAX {
+        return Parsed::Bad(413);
+    }
+    let body = &bytes[head_len + 4..];
+    if body.len() < body_len {
+        return Parsed::Incomplete;
+    }
+    request.body = body[..body_len].to_vec();
+    Parsed::Request(Box::new(request), head_len + 4 + body_len)
+}
+
+/// Reads the parameters of a query or a form.
+pub(super) fn read_form(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+        .collect()
+}
+
+impl Response {
+    /// 200 without a body.
+    pub(super) fn empty() -> Self {
+        Self { status: 200, content_type: "text/plain", body: Vec::new() }
+    }
+
+    /// 200 with text.
+    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, content_type: "text/plain", body: text.into() }
+    }
+
+    /// A JSON value.
+    pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
+        Self { status, content_type: "application/json", body: value.to_string().into_bytes() }
+    }
+
+    /// An error as the device API words it.
+    pub(super) fn error(status: u16, message: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "error": { "message": message } }))
+    }
+
+    /// Writes it out.
+    pub(super) fn write(&self, out: &mut Vec<u8>, keep_alive: bool) {
+        let mut head = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            head,
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
+            self.status,
+            reason(self.status),
+            self.content_type,
+            self.body.len(),
+            if keep_alive { "keep-alive" } else { "close" },
+        );
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(&self.body);
+    }
+}
+
+/// Percent signs and plus signs of a form (WHATWG URL section 5.1); what is not UTF-8 is replaced.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = after.first_chunk::<2>().and_then(|digits| Some((hex(digits[0])?, hex(digits[1])?)));
+        rest = match (byte, escaped) {
+            (b'%', Some((high, low))) => {
+                bytes.push(high * 16 + low);
+                &after[2..]
+            }
+            (b'+', _) => {
+                bytes.push(b' ');
+                after
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                after
+            }
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        505 => "HTTP Version Not Supported",
+        _ => "Unknown",
+    }
+}
