@@ -188,7 +188,7 @@ fn check_cut<S: Storage>(
 }
 
 /// A second boot must find the same and have nothing left to repair.
-fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Result<(), String> {
+pub(crate) fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Result<(), String> {
     let steps = flash.steps();
     let again = fresh.clone().load(flash).map_err(|error| format!("second boot: {error}"))?;
     if again != *found {
@@ -198,7 +198,7 @@ fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Re
 }
 
 /// Whatever was left, the next configuration must be stored.
-fn check_writable<S: Storage>(store: &mut S, fresh: &S, flash: &mut Flash) -> Result<(), String> {
+pub(crate) fn check_writable<S: Storage>(store: &mut S, fresh: &S, flash: &mut Flash) -> Result<(), String> {
     const NEXT: u8 = 200;
     store.apply(flash, Op::SaveValid(NEXT)).map_err(|error| format!("not writable: {error}"))?;
     let found = fresh.clone().load(flash).map_err(|error| format!("boot after the next save: {error}"))?;
