@@ -11,6 +11,8 @@ pub(crate) type Flash = CutFlash<ArrayFlash<8_192>>;
 
 /// How many different remains of an interrupted operation are tried at every step.
 pub(crate) const NOISE_SEEDS: u64 = 4;
+/// The same where an operation has just begun: an erase may have disturbed any part of the whole sector then.
+pub(crate) const NOISE_SEEDS_BEGUN: u64 = 512;
 
 /// What a device does with its store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,11 +132,13 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
             .map_err(|what| fail(format!("cut at {at} of {steps}, seed {seed}, {boundary:?}: {what}")))
     };
     for at in 0..=steps {
-        if boundaries.contains(&at) {
+        let is_boundary = boundaries.contains(&at);
+        if is_boundary {
             try_cut(at, 0, Boundary::AtRest)?;
         }
         if at < steps {
-            (0..NOISE_SEEDS).try_for_each(|seed| try_cut(at, seed, Boundary::Begun))?;
+            let seeds = if is_boundary { NOISE_SEEDS_BEGUN } else { NOISE_SEEDS };
+            (0..seeds).try_for_each(|seed| try_cut(at, seed, Boundary::Begun))?;
         }
     }
     Ok(report)
@@ -188,7 +192,7 @@ fn check_cut<S: Storage>(
 }
 
 /// A second boot must find the same and have nothing left to repair.
-fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Result<(), String> {
+pub(crate) fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Result<(), String> {
     let steps = flash.steps();
     let again = fresh.clone().load(flash).map_err(|error| format!("second boot: {error}"))?;
     if again != *found {
@@ -198,7 +202,7 @@ fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Re
 }
 
 /// Whatever was left, the next configuration must be stored.
-fn check_writable<S: Storage>(store: &mut S, fresh: &S, flash: &mut Flash) -> Result<(), String> {
+pub(crate) fn check_writable<S: Storage>(store: &mut S, fresh: &S, flash: &mut Flash) -> Result<(), String> {
     const NEXT: u8 = 200;
     store.apply(flash, Op::SaveValid(NEXT)).map_err(|error| format!("not writable: {error}"))?;
     let found = fresh.clone().load(flash).map_err(|error| format!("boot after the next save: {error}"))?;
