@@ -16,8 +16,9 @@ pub const EVENT_DESCRIPTION_LEN_MAX: usize = 300;
 
 /// What product messages leave free, so that answers and pings always find room.
 const ANSWER_RESERVE: usize = 64;
-/// What answers leave free in turn: four pings are all that fit into the time after which a link is dead.
-const PING_RESERVE: usize = 4 * HEADER_LEN;
+/// What answers leave free in turn. A pipe that takes nothing stops the handling of messages at this mark. One
+/// more may arrive and wait; before it and behind it, four pings each fit into the time until the link is dead.
+const PING_RESERVE: usize = 8 * HEADER_LEN;
 
 /// Why a message was not accepted for sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,6 +185,9 @@ impl Outgoing<'_> {
     }
 }
 
+const _: () = assert!(HEADER_LEN + BODY_LEN_MAX + ANSWER_RESERVE <= SEND_QUEUE_LEN);
+const _: () = assert!(PING_RESERVE + HEADER_LEN <= ANSWER_RESERVE);
+
 /// The queue of bytes to send and the counters of one connection.
 ///
 /// One array holds first the bytes that may go on the wire and then whole frames that wait for their turn.
@@ -247,18 +251,15 @@ impl Link {
     /// Answers a message ahead of everything that waits. The room was made sure of by
     /// [`has_room_for_answer`](Self::has_room_for_answer).
     pub(super) fn answer(&mut self, now: Instant, id: u16, status: Status) {
-        let header = Header { command: Command::Response, id, length: status.0 };
-        self.insert(now, header, PING_RESERVE);
+        self.insert(now, Header { command: Command::Response, id, length: status.0 }, PING_RESERVE);
     }
 
-    /// Sends a ping ahead of everything that waits; `false` when even the room kept for pings is used up.
-    pub(super) fn ping(&mut self, now: Instant) -> bool {
+    /// Sends a ping ahead of everything that waits, in the room that is kept for it.
+    pub(super) fn ping(&mut self, now: Instant) {
         let id = self.next_id();
-        let is_sent = self.insert(now, Header { command: Command::Ping, id, length: 0 }, 0);
-        if is_sent {
+        if self.insert(now, Header { command: Command::Ping, id, length: 0 }, 0) {
             self.last_id = id;
         }
-        is_sent
     }
 
     /// Whether an incoming message may be handled: it may have to be answered.
@@ -302,6 +303,7 @@ impl Link {
 
     fn insert(&mut self, now: Instant, header: Header, reserve: usize) -> bool {
         if self.len + HEADER_LEN + reserve > SEND_QUEUE_LEN {
+            debug_assert!(false, "the room for answers and pings was kept");
             return false;
         }
         self.bytes.copy_within(self.ready..self.len, self.ready + HEADER_LEN);

@@ -85,14 +85,40 @@ pub enum SessionEvent {
     },
     /// A line for the console.
     Console(Line),
-    /// An update is offered at this URL, which may contain a token.
-    Ota(String<TEXT_LEN_MAX>),
+    /// An update is offered at this URL.
+    Ota(UpdateUrl),
     /// A line for the log.
     Print(String<TEXT_LEN_MAX>),
     /// A message was ignored; the session goes on.
     Ignored(Reject),
     /// The session is over.
     Lost(LostReason),
+}
+
+/// Where an update lies. `Display` and `Debug` leave the query out, which usually holds a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpdateUrl(String<TEXT_LEN_MAX>);
+
+impl UpdateUrl {
+    /// The whole URL, secrets included.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UpdateUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once('?') {
+            Some((address, _)) => write!(f, "{address}?***"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for UpdateUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
 }
 
 /// Why a session ended after all went well at first.
@@ -108,8 +134,6 @@ pub enum LostReason {
     Oversize,
     /// The server sent a redirect to nowhere: no host, a host over 63 bytes, or no valid port.
     BadRedirect,
-    /// The pipe has taken nothing for so long that not even a ping finds room.
-    Stalled,
 }
 
 impl fmt::Display for LostReason {
@@ -120,7 +144,6 @@ impl fmt::Display for LostReason {
             Self::ZeroId => "a message had id 0",
             Self::Oversize => "a message was too long",
             Self::BadRedirect => "a redirect had no usable target",
-            Self::Stalled => "nothing could be sent any more",
         })
     }
 }
@@ -366,9 +389,7 @@ impl Session {
                 Verdict::End(SessionEvent::Lost(LostReason::HeartbeatTimeout))
             }
             Phase::Online { last_ping } if self.ping_at(last_ping) <= now => {
-                if !self.link.ping(now) {
-                    return Verdict::End(SessionEvent::Lost(LostReason::Stalled));
-                }
+                self.link.ping(now);
                 self.phase = Phase::Online { last_ping: now };
                 Verdict::Done
             }
@@ -475,7 +496,7 @@ fn on_internal(
     out: &mut Outgoing<'_>,
 ) -> Verdict {
     let verb = match values.next() {
-        Some(b"ota") => return tell_text(values.trimmed().rest(), SessionEvent::Ota),
+        Some(b"ota") => return tell_text(values.trimmed().rest(), |url| SessionEvent::Ota(UpdateUrl(url))),
         Some(b"dbg") => return tell_line(values.trimmed().rest()),
         Some(b"rtc") => InternalVerb::Rtc,
         Some(b"utc") => InternalVerb::Utc,

@@ -146,9 +146,9 @@ impl Display for Mac {
         for byte in self.address.as_bytes() {
             f.write_str(separator)?;
             if self.is_upper {
-                write!(f, "{byte:02X}")?
+                write!(f, "{byte:02X}")?;
             } else {
-                write!(f, "{byte:02x}")?
+                write!(f, "{byte:02x}")?;
             }
             separator = ":";
         }
