@@ -9,8 +9,8 @@ use super::node::Node;
 use super::step::{
     CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
 };
-use super::value::{At, HostPort, Name, Secret, Ssid};
-use super::world::{NetworkSecurity, Router, SimulatedDevice, World};
+use super::value::{At, Host, HostPort, Name, Secret, Ssid};
+use super::world::{Cloud, NetworkSecurity, Router, SimulatedDevice, World};
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
 
 /// IEEE 802.11i: a passphrase has 8 to 63 characters.
@@ -22,7 +22,11 @@ const RAW_KEY_LEN: usize = 64;
 pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
     let nowhere = At::nowhere(());
     if text.len() > FILE_LEN_MAX {
-        return Err(Complaint::at(&nowhere, "the file is too long for a scenario", format!("at most {FILE_LEN_MAX} bytes")));
+        return Err(Complaint::at(
+            &nowhere,
+            "the file is too long for a scenario",
+            format!("at most {FILE_LEN_MAX} bytes"),
+        ));
     }
     if is_blank(text) {
         return Err(Complaint::at(&nowhere, "the file is empty", "`hil new` writes a first scenario"));
@@ -45,7 +49,7 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
         return Err(Complaint::at(&steps, "there are no steps", "the first is usually `- power: on`"));
     }
     let steps = steps.value.into_iter().map(|step| check_step(step, &world)).collect::<Result<_, _>>()?;
-    Ok(Scenario { title: title.value, why, product, uptime, world, steps })
+    Ok(Scenario { title: title.value, why, product, uptime, world: world.value, steps })
 }
 
 /// Whether nothing but comments and document marks stands there.
@@ -53,9 +57,7 @@ fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn check_product(
-    product: Option<At<ProductOverrides>>,
-) -> Result<ProductOverrides, Complaint> {
+fn check_product(product: Option<At<ProductOverrides>>) -> Result<ProductOverrides, Complaint> {
     let Some(product) = product else { return Ok(ProductOverrides::default()) };
     match product.apply_to_default() {
         Ok(_) => Ok(product.value),
@@ -63,14 +65,21 @@ fn check_product(
     }
 }
 
-fn check_world(world: &World) -> Result<(), Complaint> {
-    let World { routers, clouds, devices, phones, link: _ } = world;
+fn check_world(world: &At<World>) -> Result<(), Complaint> {
+    let World { routers, clouds, devices, phones, link: _ } = &world.value;
     let names = (routers.iter().map(|router| &router.name))
         .chain(clouds.iter().map(|cloud| &cloud.name))
         .chain(devices.iter().map(|device| &device.name))
         .chain(phones.iter().map(|phone| &phone.name));
-    check_unique(names, "name")?;
-    check_unique(clouds.iter().flat_map(|cloud| &cloud.hosts), "host")?;
+    check_unique(names, "name").map_err(|complaint| complaint.or_at(world))?;
+    // A default host stands where its cloud's name stands.
+    let host_of = |cloud: &Cloud, host: &At<Host>| match host.line {
+        0 => At { value: host.value.clone(), line: cloud.name.line, column: cloud.name.column },
+        _ => host.clone(),
+    };
+    let hosts: Vec<At<Host>> =
+        clouds.iter().flat_map(|cloud| cloud.hosts.iter().map(move |host| host_of(cloud, host))).collect();
+    check_unique(hosts.iter(), "host").map_err(|complaint| complaint.or_at(world))?;
     for device in devices {
         let same_mac = |other: &&SimulatedDevice| other.mac.is_some() && other.mac == device.mac;
         if devices.iter().filter(same_mac).count() > 1 {
@@ -128,7 +137,11 @@ fn check_passphrase(password: &At<Secret>) -> Result<(), Complaint> {
         return Ok(());
     }
     let message = format!("a WiFi password has 8 to 63 bytes, this one has {}", text.len());
-    Err(Complaint::at(password, message, "64 hexadecimal digits are a raw key; without a password it is open"))
+    Err(Complaint::at(
+        password,
+        message,
+        "64 hexadecimal digits are a raw key; without a password it is open",
+    ))
 }
 
 fn check_wep_key(password: &At<Secret>) -> Result<(), Complaint> {
@@ -139,7 +152,8 @@ fn check_wep_key(password: &At<Secret>) -> Result<(), Complaint> {
 }
 
 fn check_redirect(to: &At<HostPort>, world: &World) -> Result<(), Complaint> {
-    let hosts: Vec<&str> = world.clouds.iter().flat_map(|cloud| &cloud.hosts).map(|host| host.as_str()).collect();
+    let hosts: Vec<&str> =
+        world.clouds.iter().flat_map(|cloud| &cloud.hosts).map(|host| host.as_str()).collect();
     if hosts.contains(&to.host.as_str()) {
         return Ok(());
     }
@@ -152,7 +166,9 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let mut text = step.value;
     let who = text.who.take();
     let verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
-        [] => Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `"))),
+        [] => {
+            Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `")))
+        }
         several => Complaint::at(
             &place,
             format!("this step has {} verbs: `{}`", several.len(), several.join("`, `")),
@@ -219,7 +235,9 @@ impl Check<'_> {
         let Some(kind) = Kind::of(verb) else {
             return match who {
                 None => Ok(None),
-                Some(who) => Err(Complaint::at(&who, "waiting is nobody's: time passes for all", "leave out `who`")),
+                Some(who) => {
+                    Err(Complaint::at(&who, "waiting is nobody's: time passes for all", "leave out `who`"))
+                }
             };
         };
         if let Some(who) = who {
@@ -263,7 +281,9 @@ impl Check<'_> {
             Verb::Router(change) => self.router(change),
             Verb::Cloud(change) => self.cloud(change),
             Verb::Expect(expect) => self.expect(expect),
-            Verb::Wait(time) if time.total_millis() == 0 => Err(self.complaint("there is nothing to wait for", "")),
+            Verb::Wait(time) if time.total_millis() == 0 => {
+                Err(self.complaint("there is nothing to wait for", ""))
+            }
             Verb::Wait(_) => Ok(()),
         }
     }
@@ -291,9 +311,11 @@ impl Check<'_> {
                 }
                 self.network(network.as_ref(), ssid.as_ref())
             }
-            PhoneAction::Request(request) if !request.path.starts_with('/') => {
-                Err(Complaint::at(&request.path, "a path begins with `/`", format!("did you mean `/{}`?", *request.path)))
-            }
+            PhoneAction::Request(request) if !request.path.starts_with('/') => Err(Complaint::at(
+                &request.path,
+                "a path begins with `/`",
+                format!("did you mean `/{}`?", *request.path),
+            )),
             PhoneAction::GetToken
             | PhoneAction::Leave
             | PhoneAction::BoardInfo
@@ -319,9 +341,11 @@ impl Check<'_> {
         match (network, ssid) {
             (Some(network), None) => self.known(network, Kind::Router),
             (None, Some(_)) => Ok(()),
-            (Some(network), Some(_)) => {
-                Err(Complaint::at(network, "`network` and `ssid` both say which network", "leave out one of the two"))
-            }
+            (Some(network), Some(_)) => Err(Complaint::at(
+                network,
+                "`network` and `ssid` both say which network",
+                "leave out one of the two",
+            )),
             (None, None) => Err(self.complaint(
                 "which network is the device told?",
                 "`network:` with a router's name, or `ssid:` and `password:`",
@@ -352,7 +376,9 @@ impl Check<'_> {
 
     fn expect(&self, expect: &Expect) -> Result<(), Complaint> {
         match (expect.is_of_device(), expect.is_of_phone()) {
-            (false, false) => Err(self.complaint("nothing is expected", "such as `device: running` or `cloud: online`")),
+            (false, false) => {
+                Err(self.complaint("nothing is expected", "such as `device: running` or `cloud: online`"))
+            }
             (true, true) => Err(self.complaint(
                 "this expects something of a device and of a phone",
                 "write two steps: one can be asked at a time",
@@ -378,7 +404,8 @@ impl Check<'_> {
 
     fn access_point(&self, point: &At<Name>) -> Result<(), Complaint> {
         let points = self.world.routers.iter().flat_map(|router| &router.access_points);
-        let known: Vec<&str> = points.filter_map(|point| point.name.as_ref()).map(|name| name.as_str()).collect();
+        let known: Vec<&str> =
+            points.filter_map(|point| point.name.as_ref()).map(|name| name.as_str()).collect();
         if known.contains(&point.as_str()) {
             return Ok(());
         }

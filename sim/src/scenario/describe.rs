@@ -77,7 +77,8 @@ impl PhoneAction {
 impl Configure {
     fn describe(&self) -> String {
         let Self { network, ssid, password, token, host, port, save, static_ip, raw, .. } = self;
-        let mut line = format!("sends the configuration for {}", network_words(network.as_ref(), ssid.as_ref()));
+        let mut line =
+            format!("sends the configuration for {}", network_words(network.as_ref(), ssid.as_ref()));
         line += password_words(password.as_ref());
         line += token_words(token);
         if let Some(host) = host {
@@ -173,7 +174,8 @@ impl RouterChange {
 
 impl CloudChange {
     fn describe(&self) -> String {
-        let Self { power, certificate, redirect_to, login, delete_device, write, drop_connections, mute } = self;
+        let Self { power, certificate, redirect_to, login, delete_device, write, drop_connections, mute } =
+            self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
         words.extend(certificate.map(|certificate| {
@@ -242,13 +244,15 @@ impl Expect {
     }
 
     fn device_words(&self) -> Vec<String> {
-        let Self { device, last_error, ap, joined, access_point, store, stored_network, console, fault, .. } = self;
+        let Self {
+            device, last_error, ap, joined, access_point, store, stored_network, console, fault, ..
+        } = self;
         let mut words = Vec::new();
         words.extend(device.map(|state| match state.firmware() {
             Some(state) => format!("be in {state}"),
             None => "be off".to_owned(),
         }));
-        words.extend(last_error.map(|error| format!("report error {error}")));
+        words.extend(last_error.map(|error| format!("report {error}")));
         words.extend(ap.map(|ap| match ap {
             ApState::Up => "have its access point up".to_owned(),
             ApState::Down => "have its access point down".to_owned(),
@@ -293,7 +297,7 @@ impl Expect {
         let mut words = Vec::new();
         words.extend(http_status.map(|status| format!("have been answered {status}")));
         words.extend(http_body.as_ref().map(|text| format!("have been told \"{text}\"")));
-        words.extend(sees_error.map(|error| format!("have read error {error}")));
+        words.extend(sees_error.map(|error| format!("have read {error}")));
         words.extend(sees_network.as_ref().map(|ssid| format!("have \"{ssid}\" in its list")));
         words
     }

@@ -77,6 +77,14 @@ impl Complaint {
         Self { line: place.line, column: place.column, message: message.into(), hint }
     }
 
+    /// The same complaint, at this place if it has none of its own.
+    pub(super) fn or_at<T>(self, place: &At<T>) -> Self {
+        match self.line {
+            0 => Self { line: place.line, column: place.column, ..self },
+            _ => self,
+        }
+    }
+
     /// A complaint about a name that nobody has, with the names there are.
     pub(super) fn unknown(place: &At<impl fmt::Display>, what: &str, known: &[&str]) -> Self {
         let hint = match known {
@@ -204,7 +212,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// A text of bounded length without anything that would move a terminal's cursor.
 fn shown(text: &str) -> String {
-    let harmless = text.chars().map(|c| if c == '\t' { ' ' } else { c }).map(|c| if is_hostile(c) { '?' } else { c });
+    let harmless =
+        text.chars().map(|c| if c == '\t' { ' ' } else { c }).map(|c| if is_hostile(c) { '?' } else { c });
     let mut shown: String = harmless.take(MESSAGE_LEN_MAX).collect();
     if text.chars().nth(MESSAGE_LEN_MAX).is_some() {
         shown.push_str("...");

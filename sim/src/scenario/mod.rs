@@ -34,8 +34,8 @@ pub use step::{
     Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
 };
 pub use value::{
-    At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi, Secret,
-    Ssid, Subnet,
+    At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi,
+    Secret, Ssid, Subnet,
 };
 pub use world::{
     AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, Habit, Link, LoginAnswer,
@@ -113,11 +113,13 @@ struct Document {
     uptime: Option<Duration>,
     /// Who and what is there. Without it: no router, one cloud, one device, one phone.
     #[serde(default)]
-    world: World,
+    world: At<World>,
     /// What happens, in order.
     #[schemars(length(min = 1))]
     steps: At<Vec<At<step::StepText>>>,
 }
 
+#[cfg(test)]
+mod case_tests;
 #[cfg(test)]
 mod tests;

@@ -27,8 +27,8 @@ const WORDS_WITH_DETAILS: [(&str, &str); 9] = [
 pub(super) enum Node {
     Blank,
     Other(String),
-    List(Vec<At<Node>>),
-    Map(Vec<(At<String>, At<Node>)>),
+    List(Vec<At<Self>>),
+    Map(Vec<(At<String>, At<Self>)>),
 }
 
 impl Node {

@@ -40,6 +40,12 @@ impl<T> At<T> {
     }
 }
 
+impl<T: Default> Default for At<T> {
+    fn default() -> Self {
+        Self::nowhere(T::default())
+    }
+}
+
 impl<T> Deref for At<T> {
     type Target = T;
 
@@ -122,7 +128,9 @@ impl Name {
         if sound {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is not a name\nup to 32 letters, digits, `-` and `_`, beginning with a letter"))
+            Err(format!(
+                "`{text}` is not a name\nup to 32 letters, digits, `-` and `_`, beginning with a letter"
+            ))
         }
     }
 
@@ -151,7 +159,10 @@ impl Ssid {
     /// Says how long it is.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.len() {
-            0 => Err("a network's name is empty\nfor a network that does not tell its name, write `hidden: true`".to_owned()),
+            0 => Err(
+                "a network's name is empty\nfor a network that does not tell its name, write `hidden: true`"
+                    .to_owned(),
+            ),
             1..=SSID_LEN_MAX => Ok(Self(text.to_owned())),
             len => Err(format!("a network's name has at most 32 bytes, this one has {len}")),
         }
@@ -338,7 +349,8 @@ scalar!(Pin, { "type": "string", "pattern": "^V[0-9]{1,3}$" });
 
 impl Pin {
     fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix(['V', 'v']).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let digits =
+            text.strip_prefix(['V', 'v']).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
         let number = digits.and_then(|digits| digits.parse().ok());
         number.map(Self).ok_or_else(|| format!("`{text}` is not a virtual pin\nfrom `V0` to `V255`"))
     }
@@ -473,8 +485,8 @@ impl LastError {
 impl fmt::Display for LastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            None => f.write_str("none"),
-            Some(error) => write!(f, "{} ({})", error.code(), meaning(error)),
+            None => f.write_str("no error"),
+            Some(error) => write!(f, "error {} ({})", error.code(), meaning(error)),
         }
     }
 }
@@ -501,7 +513,8 @@ scalar!(DurationText, { "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" });
 
 impl DurationText {
     fn parse(text: &str) -> Result<Self, String> {
-        let complaint = || format!("`{text}` is not a time\na whole number and its unit: 250ms, 5s, 10m, 7h, 50d");
+        let complaint =
+            || format!("`{text}` is not a time\na whole number and its unit: 250ms, 5s, 10m, 7h, 50d");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let unit_ms: u64 = match unit {

@@ -140,8 +140,7 @@ pub struct Router {
     pub channel: Option<Channel>,
     /// The signal's strength at the device in dBm, -50 unless written.
     pub rssi: Option<Rssi>,
-    /// The access points of a mesh, in place of `channel` and `rssi`; they share name and password. Use
-    /// [`Router::radios`].
+    /// The access points of a mesh, in place of `channel` and `rssi`; they share name and password.
     #[serde(default)]
     pub access_points: Vec<AccessPoint>,
     /// The home network's addresses, 192.168.1.0/24 unless written; the router has the first.
@@ -172,7 +171,7 @@ impl Router {
         }
     }
 
-    /// Its access points, at least one.
+    /// Its access points, at least one: what `access_points` says, else `channel` and `rssi`.
     pub fn radios(&self) -> Vec<AccessPoint> {
         if !self.access_points.is_empty() {
             return self.access_points.clone();
