@@ -122,6 +122,8 @@ pub struct CutFlash<F> {
     flash: F,
     is_dead: bool,
     budget: Option<u32>,
+    /// Operations until the one that power is lost in, and its byte.
+    cut: Option<(u32, u32)>,
     boundary: Boundary,
     noise_seed: u64,
     fail_next_erase: bool,
@@ -156,6 +158,7 @@ impl<F: NorFlash> CutFlash<F> {
             flash,
             is_dead: false,
             budget: None,
+            cut: None,
             boundary: Boundary::AtRest,
             noise_seed: 0,
             fail_next_erase: false,
@@ -171,6 +174,12 @@ impl<F: NorFlash> CutFlash<F> {
     /// Lets power go after this many more bytes programmed or erased, 0 being before the first; `None` never.
     pub const fn set_budget(&mut self, steps: Option<u32>) {
         self.budget = steps;
+    }
+
+    /// Lets power go within the `operation`th erase or program from now on, counted from 1, when `byte` of its
+    /// bytes are done; with its last one at the latest.
+    pub const fn arm_cut(&mut self, operation: u32, byte: u32) {
+        self.cut = Some((operation, byte));
     }
 
     /// Says what happens when the budget ends between two operations.
@@ -192,6 +201,12 @@ impl<F: NorFlash> CutFlash<F> {
     /// Whether power was lost and has not come back.
     pub const fn is_dead(&self) -> bool {
         self.is_dead
+    }
+
+    /// Withdraws an armed cut and an armed erase failure.
+    pub const fn disarm(&mut self) {
+        self.cut = None;
+        self.fail_next_erase = false;
     }
 
     /// Makes the next erase fail without effect; the flash stays alive.
@@ -241,6 +256,14 @@ impl<F: NorFlash> CutFlash<F> {
 
     /// Takes an operation's steps from the budget.
     fn progress(&mut self, len: u32) -> Progress {
+        match self.cut {
+            Some((0 | 1, byte)) => {
+                self.cut = None;
+                self.budget = Some(byte.min(len));
+            }
+            Some((operation, byte)) => self.cut = Some((operation - 1, byte)),
+            None => {}
+        }
         let Some(budget) = self.budget else {
             self.steps += u64::from(len);
             return Progress { done: len, is_torn: false, dies: false };

@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod executor;
 pub mod phone;
 pub mod router;
+pub mod runner;
 pub mod scenario;
 pub mod stack;
 pub mod trace;

@@ -44,6 +44,8 @@ pub enum What {
     PowerOff,
     /// A device's power went in the middle of a flash operation.
     PowerCut,
+    /// A device's supply sagged, and its processor starts again.
+    Brownout,
     /// A frame reached a radio that was off or has restarted since.
     FrameMissed,
     /// The phone or its app did something.
@@ -174,7 +176,7 @@ impl Trace {
 pub fn is_story(what: &What) -> bool {
     match what {
         What::Device(event) => is_milestone(event),
-        What::PowerOn | What::PowerOff | What::PowerCut => true,
+        What::PowerOn | What::PowerOff | What::PowerCut | What::Brownout => true,
         What::Phone(event) => event.is_story(),
         What::Router(event) => event.is_story(),
         What::Cloud(event) => event.is_story(),
@@ -265,6 +267,7 @@ impl fmt::Display for What {
             Self::PowerOn => f.write_str("power on"),
             Self::PowerOff => f.write_str("power off"),
             Self::PowerCut => f.write_str("power cut while writing flash"),
+            Self::Brownout => f.write_str("browns out"),
             Self::FrameMissed => f.write_str("misses a frame"),
             Self::Phone(event) => event.fmt(f),
             Self::Router(event) => event.fmt(f),

@@ -48,6 +48,7 @@ impl<A: Application> Device<A> {
             }
             RadioEvent::StationLeft(mac) => {
                 platform.trace(Event::ClientLeft(mac));
+                self.portal.handle_station_left(mac);
                 self.stations.retain(|station| *station != mac.0);
                 if self.stations.is_empty() {
                     self.input(now, platform, &Input::ApEmpty);

@@ -4,7 +4,7 @@
 //! decision back. Everything else happens here. One request a connection, as every answer says.
 
 use smoltcp::socket::{tcp, udp};
-use smoltcp::wire::{IpAddress, Ipv4Address};
+use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address};
 
 use super::{Net, TCP_SOCKETS};
 use crate::hal::WakeReason;
@@ -100,6 +100,11 @@ impl PortalServer {
             net.tcp_mut(*handle).abort();
             *client = Client::Listening;
         }
+    }
+
+    /// Takes note that a station has gone: its address goes first when all are lent.
+    pub fn handle_station_left(&mut self, mac: EthernetAddress) {
+        self.dhcp.handle_station_left(mac);
     }
 
     /// Whether an answer that lists networks is under way, so that the list must stay as it is.

@@ -132,13 +132,13 @@ pub fn run_watched(
 
 /// No secret may appear in anything that a run says.
 fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
-    let line_of = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
+    let tells = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
     let entry = trace.entries().iter().find(|entry| match &entry.what {
-        What::Console(line) => line_of(line),
+        What::Console(line) => tells(line),
         // What is made of closed lists and numbers cannot hold one.
         What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => false,
-        What::FrameMissed => false,
-        what => line_of(&what.to_string()),
+        What::Brownout | What::FrameMissed => false,
+        what => tells(&what.to_string()),
     })?;
     let why = format!("a secret appears in what {} says", trace.name(entry.actor));
     Some(Failure { step: 0, line: 0, what: String::new(), why })

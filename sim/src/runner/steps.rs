@@ -104,6 +104,7 @@ impl Runner<'_> {
         }
         let Some(node) = self.stage.world.devices.get_mut(device) else { return };
         node.clear_fault();
+        node.executor.flash().disarm();
         match fault {
             Fault::Cut(point) => node.executor.flash().arm_cut(point.operation.0, point.byte),
             Fault::Brownout(BrownoutPoint::RadioStart) => node.arm_brownout(),
@@ -299,7 +300,10 @@ impl Runner<'_> {
         if change.drop_connections {
             actor.drop_connections();
         }
-        self.stage.world.touch(NodeId::Cloud(cloud));
+        // Regions share their accounts: what one of them does may end a session at another.
+        for cloud in 0..self.stage.world.clouds.len() {
+            self.stage.world.touch(NodeId::Cloud(cloud));
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use smoltcp::time::Duration;
 
 pub use error::ScenarioError;
 pub use expect::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
-pub use product::ProductOverrides;
+pub use product::{DEFAULT_PRODUCT, ProductOverrides};
 pub use schema::schema;
 pub use step::{
     BrownoutPoint, Button, CloudChange, Configure, CutPoint, Fault, PhoneAction, PinWrite, Power, Provision,

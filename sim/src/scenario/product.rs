@@ -10,6 +10,21 @@ use serde::Deserialize;
 /// What `Product` allows its longest field; nothing longer is kept for ever.
 const TEXT_LEN_MAX: usize = 64;
 
+/// The product that scenarios have by default: a thermostat.
+pub const DEFAULT_PRODUCT: Product = match Product::new(Identity {
+    template_id: "TMPL4thermo1",
+    template_name: "Thermostat",
+    firmware_version: "1.0.0",
+    build: "Nov 22 2026 10:00:00",
+    board: "ESP32-C3",
+    vendor: firmware_core::product::DEFAULT_VENDOR,
+    firmware_type: "",
+    captive_portal: false,
+}) {
+    Ok(product) => product,
+    Err(_) => panic!("the default product's identity is not valid"),
+};
+
 /// What differs from the product that the harness brings.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,20 +70,7 @@ impl ProductOverrides {
     /// # Errors
     /// Names the first field that is wrong; a loaded scenario has none.
     pub fn apply_to_default(&self) -> Result<Product, ProductError> {
-        const DEFAULT: Product = match Product::new(Identity {
-            template_id: "TMPL4thermo1",
-            template_name: "Thermostat",
-            firmware_version: "1.0.0",
-            build: "Nov 22 2026 10:00:00",
-            board: "ESP32-C3",
-            vendor: firmware_core::product::DEFAULT_VENDOR,
-            firmware_type: "",
-            captive_portal: false,
-        }) {
-            Ok(product) => product,
-            Err(_) => panic!("the default product's identity is not valid"),
-        };
-        self.apply(&DEFAULT)
+        self.apply(&DEFAULT_PRODUCT)
     }
 }
 

@@ -88,7 +88,7 @@ struct RadioNode {
 
 /// Something that will happen to a radio, unless it gets another command first.
 #[derive(Clone, Debug)]
-pub struct Pending {
+pub(super) struct Pending {
     node: NodeId,
     generation: u32,
     what: What,
@@ -105,7 +105,7 @@ enum What {
 
 /// What the air asks of the world.
 #[derive(Debug)]
-pub enum AirOutput {
+pub(super) enum AirOutput {
     /// Let this happen later.
     Later(Instant, Pending),
     /// Tell a radio's owner.
@@ -116,7 +116,7 @@ pub enum AirOutput {
 
 /// Every radio and access point of a world.
 #[derive(Debug, Default)]
-pub struct Air {
+pub(super) struct Air {
     radios: BTreeMap<NodeId, RadioNode>,
     access_points: BTreeMap<[u8; 6], AccessPoint>,
     /// Which station is associated with which access point, and since which association.
@@ -133,23 +133,23 @@ struct Station {
 
 impl Air {
     /// Adds a radio that is off. `mac` is its station address; its soft-AP takes the next one.
-    pub fn add_radio(&mut self, node: NodeId, mac: EthernetAddress) {
+    pub(super) fn add_radio(&mut self, node: NodeId, mac: EthernetAddress) {
         let radio = RadioNode { mac, state: RadioState::Off, generation: 0, deaf_until: Instant::ZERO };
         self.radios.insert(node, radio);
     }
 
     /// Puts an access point on the air.
-    pub fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
+    pub(super) fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
         self.access_points.insert(bssid.0, access_point);
     }
 
     /// Every access point, by its address.
-    pub fn access_points_mut(&mut self) -> impl Iterator<Item = (EthernetAddress, &mut AccessPoint)> {
+    pub(super) fn access_points_mut(&mut self) -> impl Iterator<Item = (EthernetAddress, &mut AccessPoint)> {
         self.access_points.iter_mut().map(|(bssid, ap)| (EthernetAddress(*bssid), ap))
     }
 
     /// The access point that a node's radio is associated with.
-    pub fn joined(&self, node: NodeId) -> Option<EthernetAddress> {
+    pub(super) fn joined(&self, node: NodeId) -> Option<EthernetAddress> {
         match self.radios.get(&node)?.state {
             RadioState::Associated { bssid } => Some(bssid),
             RadioState::Off | RadioState::AccessPoint { .. } | RadioState::Idle => None,
@@ -157,12 +157,12 @@ impl Air {
     }
 
     /// The access point with an address.
-    pub fn access_point(&self, bssid: EthernetAddress) -> Option<&AccessPoint> {
+    pub(super) fn access_point(&self, bssid: EthernetAddress) -> Option<&AccessPoint> {
         self.access_points.get(&bssid.0)
     }
 
     /// Carries out what a node tells its radio.
-    pub fn command(&mut self, now: Instant, node: NodeId, command: &RadioCommand, out: &mut Vec<AirOutput>) {
+    pub(super) fn command(&mut self, now: Instant, node: NodeId, command: &RadioCommand, out: &mut Vec<AirOutput>) {
         let was_ap = self.own_ap(node);
         match command {
             RadioCommand::Off => {
@@ -197,7 +197,7 @@ impl Air {
     }
 
     /// Lets something pending happen, if no later command has overtaken it.
-    pub fn happen(&mut self, now: Instant, pending: &Pending, out: &mut Vec<AirOutput>) {
+    pub(super) fn happen(&mut self, pending: &Pending, out: &mut Vec<AirOutput>) {
         let node = pending.node;
         match &pending.what {
             What::StationMissed { bssid, station, since } => {
@@ -231,7 +231,7 @@ impl Air {
     }
 
     /// A radio loses its power in mid-air: nobody is told, others notice by silence.
-    pub fn vanish(&mut self, now: Instant, node: NodeId, out: &mut Vec<AirOutput>) {
+    pub(super) fn vanish(&mut self, now: Instant, node: NodeId, out: &mut Vec<AirOutput>) {
         if let Some(bssid) = self.own_ap(node) {
             self.remove_access_point(now, bssid, out);
         }
@@ -247,7 +247,7 @@ impl Air {
     }
 
     /// Takes an access point off the air without a word; its stations notice that its beacons are missing.
-    pub fn remove_access_point(&mut self, now: Instant, bssid: EthernetAddress, out: &mut Vec<AirOutput>) {
+    pub(super) fn remove_access_point(&mut self, now: Instant, bssid: EthernetAddress, out: &mut Vec<AirOutput>) {
         self.access_points.remove(&bssid.0);
         self.stations.retain(|_, station| station.bssid != bssid.0);
         for (node, radio) in &self.radios {
@@ -260,7 +260,7 @@ impl Air {
     }
 
     /// An access point throws its stations out, with an IEEE 802.11 reason code.
-    pub fn deauthenticate(&mut self, bssid: EthernetAddress, reason: u16, out: &mut Vec<AirOutput>) {
+    pub(super) fn deauthenticate(&mut self, bssid: EthernetAddress, reason: u16, out: &mut Vec<AirOutput>) {
         let stations: Vec<NodeId> = self
             .radios
             .iter()
@@ -278,7 +278,7 @@ impl Air {
     }
 
     /// Who receives a frame that a node's radio sends, in a fixed order.
-    pub fn receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
+    pub(super) fn receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
         let owner = match self.radios.get(&from).map(|radio| &radio.state) {
             Some(RadioState::Associated { bssid }) => match self.access_points.get(&bssid.0) {
                 Some(ap) => ap.owner,
@@ -300,7 +300,7 @@ impl Air {
     }
 
     /// Whether a node's radio hears frames now.
-    pub fn hears(&self, now: Instant, node: NodeId) -> bool {
+    pub(super) fn hears(&self, now: Instant, node: NodeId) -> bool {
         self.radios.get(&node).is_none_or(|radio| match radio.state {
             RadioState::Off | RadioState::Idle => false,
             RadioState::AccessPoint { .. } | RadioState::Associated { .. } => radio.deaf_until <= now,
@@ -312,7 +312,7 @@ impl Air {
     }
 
     /// The address of the access point that a node's own radio has opened.
-    pub fn own_ap(&self, node: NodeId) -> Option<EthernetAddress> {
+    pub(super) fn own_ap(&self, node: NodeId) -> Option<EthernetAddress> {
         match self.radios.get(&node)?.state {
             RadioState::AccessPoint { bssid } => Some(bssid),
             RadioState::Off | RadioState::Idle | RadioState::Associated { .. } => None,

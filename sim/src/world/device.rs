@@ -49,6 +49,9 @@ pub struct DeviceNode {
     last_error: u16,
     /// The console's present line, until its end comes.
     line: String,
+    /// The supply sags when the radio is next switched on.
+    brownout: bool,
+    fault_fired: bool,
 }
 
 impl DeviceNode {
@@ -67,6 +70,8 @@ impl DeviceNode {
             state: State::Init,
             last_error: 0,
             line: String::new(),
+            brownout: false,
+            fault_fired: false,
         }
     }
 
@@ -103,6 +108,22 @@ impl DeviceNode {
     /// Whether its firmware runs.
     pub fn is_running(&self) -> bool {
         self.power == Power::Running
+    }
+
+    /// Lets the supply sag when the radio is next switched on.
+    pub(crate) fn arm_brownout(&mut self) {
+        self.brownout = true;
+    }
+
+    /// Whether the fault that was armed last has happened.
+    pub(crate) fn fault_fired(&self) -> bool {
+        self.fault_fired
+    }
+
+    /// Forgets an armed fault.
+    pub(crate) fn clear_fault(&mut self) {
+        self.brownout = false;
+        self.fault_fired = false;
     }
 
     pub(super) fn wake_reason(&self) -> String {
@@ -173,13 +194,14 @@ impl World {
                 return;
             }
             let turn = device.executor.turn(self.now);
-            let done_at = self.take_effects(index);
+            let Some(done_at) = self.take_effects(index) else { return self.brown_out(index) };
             match turn {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
                 Turn::PowerLost => {
                     self.trace.push(self.now, node, What::PowerCut);
                     if let Some(device) = self.devices.get_mut(index) {
+                        device.fault_fired = true;
                         device.stop(Power::Off);
                     }
                     return self.vanish(node);
@@ -210,18 +232,36 @@ impl World {
         self.wakes.insert(node, at);
     }
 
-    /// Takes down what the device did in a turn; returns when its flash is done.
-    fn take_effects(&mut self, index: usize) -> Instant {
+    /// The supply sags: the processor starts again, as after any loss of power.
+    fn brown_out(&mut self, index: usize) {
+        let node = NodeId::Device(index);
+        let Some(device) = self.devices.get_mut(index) else { return };
+        device.brownout = false;
+        device.fault_fired = true;
+        device.stop(Power::Starting);
+        let epoch = device.epoch;
+        self.trace.push(self.now, node, What::Brownout);
+        self.vanish(node);
+        let boot = Event::Boot { device: index, epoch, cause: ResetCause::Brownout };
+        self.queue.schedule(self.now + BOOT_TIME, boot);
+    }
+
+    /// Takes down what the device did in a turn; returns when its flash is done, or `None` when its supply
+    /// could not bear the radio.
+    fn take_effects(&mut self, index: usize) -> Option<Instant> {
         let node = NodeId::Device(index);
         let mut at = self.now;
         let mut follow = Vec::new();
-        let Some(device) = self.devices.get_mut(index) else { return at };
-        let DeviceNode { executor, state, last_error, line, .. } = device;
+        let device = self.devices.get_mut(index)?;
+        let DeviceNode { executor, state, last_error, line, brownout, .. } = device;
         let queues = executor.queues();
         for effect in queues.effects() {
             match effect {
                 Effect::Frame(frame) => follow.push(Follow::Frame(at, frame.to_vec())),
                 Effect::Radio(command) => {
+                    if *brownout && *command != RadioCommand::Off {
+                        return None;
+                    }
                     self.trace.push(at, node, What::Radio(command.clone()));
                     follow.push(Follow::Radio(at, command.clone()));
                 }
@@ -253,7 +293,7 @@ impl World {
                 Follow::Radio(at, command) => self.command_radio(at, node, &command),
             }
         }
-        at
+        Some(at)
     }
 }
 

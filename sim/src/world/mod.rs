@@ -10,7 +10,7 @@ mod queue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firmware_core::config::{Passphrase, Ssid};
+use firmware_core::config::Passphrase;
 use firmware_core::hal::{RadioCommand, RadioEvent, ResetCause, Security};
 use firmware_core::random::{SplitMix64, fnv1a64};
 use smoltcp::time::{Duration, Instant};
@@ -233,6 +233,13 @@ impl World {
         self.apply_air_output(out);
     }
 
+    /// Changes how strong an access point is heard, in dBm.
+    pub fn set_rssi(&mut self, bssid: EthernetAddress, rssi: i8) {
+        for (_, ap) in self.air.access_points_mut().filter(|(found, _)| *found == bssid) {
+            ap.rssi = rssi;
+        }
+    }
+
     /// Lets an access point throw its stations out.
     pub fn deauthenticate(&mut self, bssid: EthernetAddress, reason: u16) {
         let mut out = std::mem::take(&mut self.air_output);
@@ -246,11 +253,6 @@ impl World {
             ap.passphrase = passphrase.clone();
             ap.security = if passphrase.is_empty() { Security::Open } else { Security::Wpa2 };
         }
-    }
-
-    /// The secret that an audible network of this name asks for.
-    pub fn passphrase_of(&mut self, ssid: &Ssid) -> Option<Passphrase> {
-        self.air.access_points_mut().find(|(_, ap)| ap.ssid == *ssid).map(|(_, ap)| ap.passphrase.clone())
     }
 
     /// Says that an actor has been told something from outside and must be polled.
@@ -352,7 +354,7 @@ impl World {
         match event {
             Event::Air(pending) => {
                 let mut out = std::mem::take(&mut self.air_output);
-                self.air.happen(self.now, &pending, &mut out);
+                self.air.happen(&pending, &mut out);
                 self.apply_air_output(out);
             }
             Event::Deliver { to, port, boots, frame } => self.deliver(to, port, boots, frame),

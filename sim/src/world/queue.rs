@@ -7,7 +7,7 @@ use smoltcp::time::Instant;
 
 /// A queue of future events. Two events of one time leave in the order in which they came.
 #[derive(Debug)]
-pub struct EventQueue<E> {
+pub(super) struct EventQueue<E> {
     heap: BinaryHeap<Scheduled<E>>,
     sequence: u64,
 }
@@ -21,24 +21,24 @@ struct Scheduled<E> {
 
 impl<E> EventQueue<E> {
     /// An empty queue.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { heap: BinaryHeap::new(), sequence: 0 }
     }
 
     /// Lets `event` happen at a time.
-    pub fn schedule(&mut self, at: Instant, event: E) {
+    pub(super) fn schedule(&mut self, at: Instant, event: E) {
         let sequence = self.sequence;
         self.sequence += 1;
         self.heap.push(Scheduled { at, sequence, event });
     }
 
     /// When the next event happens.
-    pub fn next_at(&self) -> Option<Instant> {
+    pub(super) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|next| next.at)
     }
 
     /// The next event that is due at `now`, if any.
-    pub fn pop_due(&mut self, now: Instant) -> Option<E> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<E> {
         if self.next_at()? > now {
             return None;
         }
