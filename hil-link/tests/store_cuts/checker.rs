@@ -11,6 +11,8 @@ pub(crate) type Flash = CutFlash<ArrayFlash<8_192>>;
 
 /// How many different remains of an interrupted operation are tried at every step.
 pub(crate) const NOISE_SEEDS: u64 = 4;
+/// The same where an operation has just begun: an erase may have disturbed any part of the whole sector then.
+pub(crate) const NOISE_SEEDS_BEGUN: u64 = 512;
 
 /// What a device does with its store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,11 +132,13 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
             .map_err(|what| fail(format!("cut at {at} of {steps}, seed {seed}, {boundary:?}: {what}")))
     };
     for at in 0..=steps {
-        if boundaries.contains(&at) {
+        let is_boundary = boundaries.contains(&at);
+        if is_boundary {
             try_cut(at, 0, Boundary::AtRest)?;
         }
         if at < steps {
-            (0..NOISE_SEEDS).try_for_each(|seed| try_cut(at, seed, Boundary::Begun))?;
+            let seeds = if is_boundary { NOISE_SEEDS_BEGUN } else { NOISE_SEEDS };
+            (0..seeds).try_for_each(|seed| try_cut(at, seed, Boundary::Begun))?;
         }
     }
     Ok(report)

@@ -1,7 +1,7 @@
 //! The checker has to find stores that are wrong. A small one stands in: it keeps a number per slot behind a
 //! commit word and differs from a sound one in a single place.
 
-use embedded_storage::nor_flash::{NorFlash, NorFlashError, ReadNorFlash};
+use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use firmware_core::store::{Loaded, StoreError};
 use hil_link::cut_flash::{CutFlashError, SECTOR_LEN};
 
@@ -15,7 +15,6 @@ enum Order {
     CommitBeforeBody,
     OverTheLiveSlot,
     WithoutErase,
-    WithoutRepair,
 }
 
 #[derive(Clone, PartialEq)]
@@ -70,7 +69,7 @@ impl Storage for SmallStore {
         for (at, words) in (0..).step_by(SECTOR_LEN as usize).zip(Self::slots(flash)?) {
             let end = at + SECTOR_LEN as usize;
             let is_blank = flash.inner().bytes()[at..end].iter().all(|byte| *byte == 0xFF);
-            if words[0] != COMMITTED && !is_blank && self.0 != Order::WithoutRepair {
+            if words[0] != COMMITTED && !is_blank {
                 let [from, to] = [at, end].map(|at| u32::try_from(at).unwrap());
                 flash.erase(from, to).map_err(failure)?;
             }
@@ -90,7 +89,7 @@ impl Storage for SmallStore {
     }
 }
 
-fn failure<E: NorFlashError>(error: CutFlashError<E>) -> StoreError {
+fn failure(error: CutFlashError<NorFlashErrorKind>) -> StoreError {
     StoreError::Flash(error.kind())
 }
 
@@ -118,5 +117,4 @@ fn the_checker_finds_what_is_wrong() {
     check(Order::CommitBeforeBody, Err("boot found"));
     check(Order::OverTheLiveSlot, Err("boot found Loaded { trial: None, valid: None"));
     check(Order::WithoutErase, Err("SaveValid(3): flash"));
-    check(Order::WithoutRepair, Err("not writable"));
 }
