@@ -125,6 +125,7 @@ impl Life {
             prop_assert_eq!(&result, &expected.as_ref().map(|_| ()).map_err(|error| *error), "{:?}", op);
             let before = std::mem::take(&mut self.state);
             self.state = expected.unwrap_or_else(|_| before.clone());
+            self.count_marks(op, true);
             self.check_rejected(op, &before)?;
             if action.reboots {
                 prop_assert_eq!(self.store.load(&mut self.flash), Ok(self.state.clone()), "{:?}", op);
@@ -132,7 +133,6 @@ impl Life {
             return Ok(());
         }
         prop_assert!(self.flash.is_dead(), "{:?} with {:?}", op, action.cut);
-        self.torn_marks += u8::from(is_mark);
         self.boot(action.cut_repair)?;
         let found = self.store.load(&mut self.flash).unwrap();
         let before = std::mem::replace(&mut self.state, found.clone());
@@ -140,13 +140,13 @@ impl Life {
         let is_new = expected.as_ref() == Ok(&found);
         let is_alone = found == alone && before.valid.is_some() && may_leave_valid_alone(op);
         prop_assert!(found == before || is_new || is_alone, "{:?}: {:?} became {:?}", op, before, found);
+        self.count_marks(op, is_new);
         if is_new { self.check_rejected(op, &before) } else { Ok(()) }
     }
 
     fn op(&mut self, deed: Deed) -> Op {
         let mut next = || {
             self.saves += 1;
-            self.torn_marks = 0;
             self.saves
         };
         match deed {
@@ -156,6 +156,16 @@ impl Life {
             Deed::Accept => Op::Accept,
             Deed::Reject(error) => Op::Reject(error),
             Deed::EraseAll => Op::EraseAll,
+        }
+    }
+
+    /// Keeps account of what power cuts may have torn: a new record has all its words again.
+    fn count_marks(&mut self, op: Op, is_new: bool) {
+        match op {
+            Op::SaveTrial(_) | Op::SaveValid(_) | Op::EraseAll => {
+                self.torn_marks = if is_new { 0 } else { self.torn_marks };
+            }
+            Op::Spend | Op::Accept | Op::Reject(_) => self.torn_marks += u8::from(!is_new),
         }
     }
 
