@@ -1,8 +1,8 @@
 //! The scenario language: one YAML file tells one story, and this room turns it into plain typed data.
 //!
-//! It does not run anything: the world matches on [`Verb`] and carries the steps out. What it promises is that
-//! a [`Scenario`] in hand is sound: every name it mentions exists, every actor a step speaks of is settled
-//! ([`Step::actor`]), every number is in its range. What is wrong is told once, as a [`ScenarioError`] with
+//! It does not run anything: the world matches on [`Verb`] and carries the steps out. What it promises is
+//! that a [`Scenario`] in hand is sound: every name it mentions exists, every actor a step speaks of is
+//! settled ([`Step::actor`]), every number is in its range. What is wrong is told once, as a [`ScenarioError`] with
 //! file, line, column and a hint.
 //!
 //! Keys are written in `snake_case`, words and actions in `kebab-case`; a time is a whole number with its
@@ -57,7 +57,7 @@ pub struct Scenario {
     pub why: String,
     /// What differs from the default product.
     pub product: ProductOverrides,
-    /// What a device's millisecond counter starts at, at every boot, to test that nothing wraps; 0 when absent.
+    /// What a device's millisecond counter starts at, at every boot, to test that nothing wraps; else 0.
     pub uptime: Option<Duration>,
     /// Who and what is there.
     pub world: World,
@@ -107,7 +107,7 @@ struct Document {
     why: String,
     /// What differs from the default product (template `TMPL4thermo1`, `Thermostat`, version 1.0.0).
     product: Option<At<ProductOverrides>>,
-    /// What a device's millisecond counter starts at, at every boot: `4294907296ms` is a minute before it wraps.
+    /// What a device's millisecond counter starts at, at every boot: `4294907296ms`, a minute before it wraps.
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<value::DurationText>")]
     uptime: Option<Duration>,

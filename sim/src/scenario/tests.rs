@@ -563,7 +563,10 @@ proptest! {
     }
 
     #[test]
-    fn a_mangled_story_is_read_or_refused(at in 0_usize..2_000, with in "[ \\t\\n\\-:{}\\[\\]\"'&*#|>a-z0-9~\u{1}é]{0,4}") {
+    fn a_mangled_story_is_read_or_refused(
+        at in 0_usize..2_000,
+        with in "[ \\t\\n\\-:{}\\[\\]\"'&*#|>a-z0-9~\u{1}é]{0,4}",
+    ) {
         let mut text = starter().to_owned();
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let end = (at + 2).min(text.len());
