@@ -156,7 +156,8 @@ impl Queues {
 
     /// Whether a frame of full length can be sent now. If not, it waits for the next turn.
     pub(crate) fn has_room_to_send(&self) -> bool {
-        self.effects.len() + EFFECTS_KEPT_FREE < EFFECTS && self.bytes.len() + 2 * FRAME_LEN_MAX <= EFFECT_BYTES
+        self.effects.len() + EFFECTS_KEPT_FREE < EFFECTS
+            && self.bytes.len() + 2 * FRAME_LEN_MAX <= EFFECT_BYTES
     }
 
     /// Sends a frame of `len` bytes that `fill` writes.

@@ -32,7 +32,11 @@ pub struct Wire {
 impl<F: MultiwriteNorFlash> TurnPlatform<F> {
     /// A platform with this flash and empty queues.
     pub fn new(flash: CutFlash<F>) -> Self {
-        Self { wire: Wire { queues: Queues::default(), dead: false }, flash, secure: ClientChannel::default() }
+        Self {
+            wire: Wire { queues: Queues::default(), dead: false },
+            flash,
+            secure: ClientChannel::default(),
+        }
     }
 
     /// The queues, for the world.

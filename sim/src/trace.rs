@@ -243,7 +243,9 @@ impl fmt::Display for What {
             Self::Device(event) => write_device_event(f, event),
             Self::Radio(command) => match command {
                 RadioCommand::Off => f.write_str("radio: off"),
-                RadioCommand::StartAp { ssid, channel } => write!(f, "radio: open {ssid} on channel {channel}"),
+                RadioCommand::StartAp { ssid, channel } => {
+                    write!(f, "radio: open {ssid} on channel {channel}")
+                }
                 RadioCommand::Scan { probe: None } => f.write_str("radio: scan"),
                 RadioCommand::Scan { probe: Some(ssid) } => write!(f, "radio: scan and ask for {ssid}"),
                 RadioCommand::Join { ssid, bssid, channel, .. } => {
@@ -298,6 +300,7 @@ fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result 
         Event::Erased => f.write_str("erases every record"),
         Event::FlashFailed => f.write_str("cannot write its flash"),
         Event::ScanStarted => f.write_str("starts a scan"),
+        Event::ScanDone(1) => f.write_str("hears 1 network"),
         Event::ScanDone(count) => write!(f, "hears {count} networks"),
         Event::Joining(bssid) => write!(f, "joins {bssid}"),
         Event::Joined(ssid) => write!(f, "is associated with {ssid}"),

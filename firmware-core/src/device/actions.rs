@@ -1,13 +1,13 @@
 //! Carrying out what the state machine decided, in order.
 
 use super::{AP_CHANNEL, Device, Purpose, RadioState, SCAN_LIMIT};
+use crate::Instant;
 use crate::application::Application;
 use crate::config::{Config, ProvisionError};
 use crate::hal::{Platform, RadioCommand};
 use crate::provision::{Action, Candidate, InUse, Input};
 use crate::store::StoreError;
 use crate::trace::{Event, State};
-use crate::Instant;
 
 /// Actions lead to inputs, which lead to actions. A chain is never longer than this.
 const CHAIN_MAX: u8 = 8;

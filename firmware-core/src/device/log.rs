@@ -23,7 +23,11 @@ impl<A> Device<A> {
     pub(super) fn print_banner<P: Platform>(&self, platform: &mut P, in_use: InUse) {
         let product = &self.boot.product;
         let rule = "----------------------------------------------------";
-        platform.print(format_args!("\r\n{} provisioning on {}\r\n{rule}\r\n", product.vendor(), product.board()));
+        platform.print(format_args!(
+            "\r\n{} provisioning on {}\r\n{rule}\r\n",
+            product.vendor(),
+            product.board()
+        ));
         platform.print(format_args!(" Device:    {}\r\n", self.ap_ssid));
         let (version, build) = (product.firmware_version(), product.build());
         platform.print(format_args!(" Firmware:  {version} (build {build})\r\n"));

@@ -149,7 +149,13 @@ impl Net {
     }
 
     /// Becomes a station with a fixed address. `false` when the settings do not make a usable interface.
-    pub fn open_fixed(&mut self, now: Instant, phy: &mut impl phy::Device, seed: u64, fixed: &StaticIp) -> bool {
+    pub fn open_fixed(
+        &mut self,
+        now: Instant,
+        phy: &mut impl phy::Device,
+        seed: u64,
+        fixed: &StaticIp,
+    ) -> bool {
         self.close();
         let Some(prefix_len) = prefix_len(fixed.mask) else { return false };
         if fixed.ip.is_unspecified() || fixed.ip.is_multicast() || fixed.ip.is_broadcast() {

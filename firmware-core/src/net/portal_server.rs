@@ -52,11 +52,22 @@ pub enum PortalEvent {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Client {
     Listening,
-    Reading { until: Instant, continued: bool },
+    Reading {
+        until: Instant,
+        continued: bool,
+    },
     /// The device has the request.
-    Waiting { head_only: bool },
-    Sending { response: Response, sent: usize, until: Instant },
-    Closing { until: Instant },
+    Waiting {
+        head_only: bool,
+    },
+    Sending {
+        response: Response,
+        sent: usize,
+        until: Instant,
+    },
+    Closing {
+        until: Instant,
+    },
 }
 
 /// The servers of the access point.

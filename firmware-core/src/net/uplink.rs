@@ -65,8 +65,12 @@ enum Phase {
     Resolving,
     /// The address is known; TCP is opened next.
     Resolved(Ipv4Address),
-    Connecting { until: Instant },
-    Securing { until: Instant },
+    Connecting {
+        until: Instant,
+    },
+    Securing {
+        until: Instant,
+    },
     Open,
 }
 

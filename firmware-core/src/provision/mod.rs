@@ -305,7 +305,9 @@ impl Provision {
                 Phase::Configuring { idle_until }
             }
             // A ghost station must not hold the mode open, so the idle time runs on.
-            (Phase::Configuring { idle_until }, Input::ApEmpty) => Phase::WaitConfig { idle_until: *idle_until },
+            (Phase::Configuring { idle_until }, Input::ApEmpty) => {
+                Phase::WaitConfig { idle_until: *idle_until }
+            }
             (Phase::WaitConfig { .. } | Phase::Configuring { .. }, Input::ConfigStored) => {
                 Phase::SwitchToSta { reboot_at: now + SWITCH_DELAY }
             }

@@ -58,19 +58,35 @@ pub(super) struct NetRound {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum NetStep {
-    Scanning { until: Instant },
-    Joining { candidate: Candidate, until: Instant },
-    Addressing { until: Instant },
+    Scanning {
+        until: Instant,
+    },
+    Joining {
+        candidate: Candidate,
+        until: Instant,
+    },
+    Addressing {
+        until: Instant,
+    },
     /// Waiting to scan again within the round.
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     /// The round has failed; the next one starts then.
-    Paused { resume_at: Instant },
+    Paused {
+        resume_at: Instant,
+    },
 }
 
 impl NetRound {
     /// A round whose first scan has been asked for.
     pub(super) fn new(now: Instant, give_up_at: Instant) -> Self {
-        Self { give_up_at, step: NetStep::Scanning { until: now + SCAN_LIMIT }, misses: 0, handshake_failures: 0 }
+        Self {
+            give_up_at,
+            step: NetStep::Scanning { until: now + SCAN_LIMIT },
+            misses: 0,
+            handshake_failures: 0,
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
@@ -87,7 +103,9 @@ impl NetRound {
         match self.step {
             NetStep::Paused { resume_at } if resume_at <= now => return RoundStep::Resume,
             NetStep::Paused { .. } => return RoundStep::Continue,
-            NetStep::Addressing { until } if until <= now => return RoundStep::Failed(ProvisionError::NoDhcp),
+            NetStep::Addressing { until } if until <= now => {
+                return RoundStep::Failed(ProvisionError::NoDhcp);
+            }
             NetStep::Scanning { .. }
             | NetStep::Joining { .. }
             | NetStep::Addressing { .. }
@@ -97,7 +115,9 @@ impl NetRound {
             return RoundStep::Failed(ProvisionError::Network);
         }
         match self.step {
-            NetStep::Scanning { until } | NetStep::Waiting { until } if until <= now => self.scan(now, actions),
+            NetStep::Scanning { until } | NetStep::Waiting { until } if until <= now => {
+                self.scan(now, actions)
+            }
             NetStep::Joining { until, .. } if until <= now => self.wait(now),
             NetStep::Scanning { .. }
             | NetStep::Waiting { .. }
@@ -190,8 +210,12 @@ pub(super) struct CloudRound {
 enum CloudStep {
     /// An attempt is under way. It has limits of its own; the round's end is the last one.
     Trying,
-    Waiting { until: Instant },
-    Paused { resume_at: Instant },
+    Waiting {
+        until: Instant,
+    },
+    Paused {
+        resume_at: Instant,
+    },
 }
 
 impl CloudRound {

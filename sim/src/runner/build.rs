@@ -15,9 +15,7 @@ use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, Old
 use crate::executor::{FLASH_LEN, InProcess};
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
-use crate::scenario::{
-    self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice,
-};
+use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice};
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
@@ -220,8 +218,7 @@ impl Stage {
         let template =
             Template { id: product.template_id().to_owned(), name: product.template_name().to_owned() };
         let seed = self.world.seed_of("directory");
-        let directory =
-            Directory::new(accounts, vec![template], OldToken::GoodUntilNewIsUsed, seed).shared();
+        let directory = Directory::new(accounts, vec![template], OldToken::GoodUntilNewIsUsed, seed).shared();
         for (index, described) in scenario.world.clouds.iter().enumerate() {
             let name = described.name.as_str();
             let mac = made_up_mac(0xC1, index);
@@ -264,7 +261,10 @@ fn cloud_address(index: usize) -> Ipv4Address {
 
 fn device_mac(index: usize, device: &SimulatedDevice) -> EthernetAddress {
     let [a, b, c, d, e, f] = DEVICE_MAC;
-    device.mac.as_ref().map_or(EthernetAddress([a, b, c, d, e.wrapping_add(octet(index) - 1), f]), |mac| mac.0)
+    device
+        .mac
+        .as_ref()
+        .map_or(EthernetAddress([a, b, c, d, e.wrapping_add(octet(index) - 1), f]), |mac| mac.0)
 }
 
 fn made_up_mac(kind: u8, index: usize) -> EthernetAddress {

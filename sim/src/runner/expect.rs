@@ -36,7 +36,12 @@ impl Runner<'_> {
 }
 
 /// Compares what is with what is expected; the error tells both.
-fn same<T: PartialEq + ?Sized>(what: &str, is: &T, expected: &T, show: impl Fn(&T) -> String) -> Result<(), String> {
+fn same<T: PartialEq + ?Sized>(
+    what: &str,
+    is: &T,
+    expected: &T,
+    show: impl Fn(&T) -> String,
+) -> Result<(), String> {
     if is == expected { Ok(()) } else { Err(format!("{what} is {}, not {}", show(is), show(expected))) }
 }
 
@@ -88,7 +93,12 @@ impl Stage {
         if let Some(name) = &expect.access_point {
             let joined = self.world.joined(node);
             let is = self.access_point_names.iter().find(|(_, bssid)| Some(**bssid) == joined);
-            same("the access point joined", is.map_or("another", |(name, _)| name), name.as_str(), str::to_owned)?;
+            same(
+                "the access point joined",
+                is.map_or("another", |(name, _)| name),
+                name.as_str(),
+                str::to_owned,
+            )?;
         }
         Ok(())
     }
@@ -112,7 +122,10 @@ impl Stage {
             let is = loaded.valid.map(|config| config.ssid);
             if is != wanted {
                 let is = is.map_or("none".to_owned(), |ssid| ssid.to_string());
-                return Err(format!("the stored network is {is}, not that of {router}", router = router.value));
+                return Err(format!(
+                    "the stored network is {is}, not that of {router}",
+                    router = router.value
+                ));
             }
         }
         Ok(())
@@ -157,7 +170,12 @@ impl Stage {
             same("the device's region", is, region.as_str(), str::to_owned)?;
         }
         if let Some(name) = named {
-            same("the device's name", device.map_or("none", cloud::Device::name), name.as_str(), str::to_owned)?;
+            same(
+                "the device's name",
+                device.map_or("none", cloud::Device::name),
+                name.as_str(),
+                str::to_owned,
+            )?;
         }
         for (pin, value) in pin {
             let is = device.and_then(|device| device.pin(pin.0)).unwrap_or_default();
@@ -174,9 +192,9 @@ impl Stage {
 
     /// The region where a device logged in last.
     fn region_of(&self, id: DeviceId) -> Option<&str> {
-        let entry = self.world.trace.entries().iter().rev().find(|entry| {
-            matches!(&entry.what, What::Cloud(cloud::Event::LoggedIn { device }) if *device == id)
-        })?;
+        let entry = self.world.trace.entries().iter().rev().find(
+            |entry| matches!(&entry.what, What::Cloud(cloud::Event::LoggedIn { device }) if *device == id),
+        )?;
         Some(self.world.trace.name(entry.actor))
     }
 

@@ -141,7 +141,12 @@ impl Runner<'_> {
     }
 
     /// Lets a phone do something and waits until it has.
-    fn phone_command(&mut self, phone: usize, command: Command, status: Option<u16>) -> Result<(), StepError> {
+    fn phone_command(
+        &mut self,
+        phone: usize,
+        command: Command,
+        status: Option<u16>,
+    ) -> Result<(), StepError> {
         let now = self.stage.world.now();
         if let Some(phone) = self.stage.world.phones.get_mut(phone) {
             phone.command(now, command);
@@ -342,4 +347,3 @@ fn http_request(request: &Request) -> phone::Request {
     }
     http
 }
-

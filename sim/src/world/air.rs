@@ -37,6 +37,8 @@ pub const SOFT_AP_STATIONS_MAX: usize = 4;
 
 /// IEEE 802.11 reason 3: the sender is leaving.
 const REASON_LEAVING: u16 = 3;
+/// IEEE 802.11 reason 7: a frame that only an associated station may send.
+const REASON_NOT_ASSOCIATED: u16 = 7;
 /// The ESP32's own reason for beacons that no longer come.
 const REASON_BEACON_LOSS: u16 = 200;
 /// Weaker than this, in dBm, nothing is heard.
@@ -71,10 +73,14 @@ pub struct AccessPoint {
 enum RadioState {
     Off,
     /// Its access point is up, or will be when the pending event comes.
-    AccessPoint { bssid: EthernetAddress },
+    AccessPoint {
+        bssid: EthernetAddress,
+    },
     /// Not associated.
     Idle,
-    Associated { bssid: EthernetAddress },
+    Associated {
+        bssid: EthernetAddress,
+    },
 }
 
 #[derive(Debug)]
@@ -139,8 +145,23 @@ impl Air {
     }
 
     /// Puts an access point on the air.
-    pub(super) fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
+    ///
+    /// A station that still believes to be associated with an earlier life of it learns at once that it is
+    /// not: beacons start over, and its frames would be refused.
+    pub(super) fn add_access_point(
+        &mut self,
+        bssid: EthernetAddress,
+        access_point: AccessPoint,
+        out: &mut Vec<AirOutput>,
+    ) {
         self.access_points.insert(bssid.0, access_point);
+        for (node, radio) in &mut self.radios {
+            let believes = radio.state == (RadioState::Associated { bssid });
+            if believes && !self.stations.contains_key(&radio.mac.0) {
+                radio.state = RadioState::Idle;
+                out.push(AirOutput::Event(*node, RadioEvent::Disconnected(REASON_NOT_ASSOCIATED)));
+            }
+        }
     }
 
     /// Every access point, by its address.
@@ -162,7 +183,13 @@ impl Air {
     }
 
     /// Carries out what a node tells its radio.
-    pub(super) fn command(&mut self, now: Instant, node: NodeId, command: &RadioCommand, out: &mut Vec<AirOutput>) {
+    pub(super) fn command(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        command: &RadioCommand,
+        out: &mut Vec<AirOutput>,
+    ) {
         let was_ap = self.own_ap(node);
         match command {
             RadioCommand::Off => {
@@ -210,7 +237,8 @@ impl Air {
             What::BeaconsMissed { bssid } => {
                 // An access point that has come back meanwhile no longer knows the station either.
                 let mac = self.radios.get(&node).map(|radio| radio.mac.0);
-                let known = mac.and_then(|mac| self.stations.get(&mac)).is_some_and(|found| found.bssid == bssid.0);
+                let known =
+                    mac.and_then(|mac| self.stations.get(&mac)).is_some_and(|found| found.bssid == bssid.0);
                 if !known && self.joined(node) == Some(*bssid) {
                     self.set_state(node, RadioState::Idle);
                     out.push(AirOutput::Event(node, RadioEvent::Disconnected(REASON_BEACON_LOSS)));
@@ -247,13 +275,21 @@ impl Air {
     }
 
     /// Takes an access point off the air without a word; its stations notice that its beacons are missing.
-    pub(super) fn remove_access_point(&mut self, now: Instant, bssid: EthernetAddress, out: &mut Vec<AirOutput>) {
+    pub(super) fn remove_access_point(
+        &mut self,
+        now: Instant,
+        bssid: EthernetAddress,
+        out: &mut Vec<AirOutput>,
+    ) {
         self.access_points.remove(&bssid.0);
         self.stations.retain(|_, station| station.bssid != bssid.0);
         for (node, radio) in &self.radios {
             if radio.state == (RadioState::Associated { bssid }) {
-                let pending =
-                    Pending { node: *node, generation: radio.generation, what: What::BeaconsMissed { bssid } };
+                let pending = Pending {
+                    node: *node,
+                    generation: radio.generation,
+                    what: What::BeaconsMissed { bssid },
+                };
                 out.push(AirOutput::Later(now + BEACON_LOSS, pending));
             }
         }
@@ -376,7 +412,7 @@ impl Air {
             rssi: -40,
             capacity: SOFT_AP_STATIONS_MAX,
         };
-        self.access_points.insert(bssid.0, access_point);
+        self.add_access_point(bssid, access_point, out);
         out.push(AirOutput::Event(node, RadioEvent::ApStarted));
     }
 
@@ -409,7 +445,8 @@ impl Air {
         out: &mut Vec<AirOutput>,
     ) {
         // The access point may have gone since the join began.
-        let result = if self.access_points.contains_key(&bssid.0) { result } else { Err(JoinFailure::NotFound) };
+        let result =
+            if self.access_points.contains_key(&bssid.0) { result } else { Err(JoinFailure::NotFound) };
         let Some(radio) = self.radios.get_mut(&node) else { return };
         if let Err(failure) = result {
             out.push(AirOutput::Event(node, RadioEvent::JoinFailed(failure)));
@@ -423,7 +460,13 @@ impl Air {
         out.push(AirOutput::Event(node, RadioEvent::Joined));
     }
 
-    fn tell_owner(&self, bssid: EthernetAddress, station: EthernetAddress, joined: bool, out: &mut Vec<AirOutput>) {
+    fn tell_owner(
+        &self,
+        bssid: EthernetAddress,
+        station: EthernetAddress,
+        joined: bool,
+        out: &mut Vec<AirOutput>,
+    ) {
         let Some(ap) = self.access_points.get(&bssid.0) else { return };
         out.push(match ap.owner {
             NodeId::Router(_) => AirOutput::Station(ap.owner, station, joined),

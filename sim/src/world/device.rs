@@ -56,7 +56,12 @@ pub struct DeviceNode {
 
 impl DeviceNode {
     /// A device without power. `uptime` is what its milliseconds counter starts at.
-    pub fn new(executor: Box<dyn Executor>, product: Product, mac: EthernetAddress, uptime: Duration) -> Self {
+    pub fn new(
+        executor: Box<dyn Executor>,
+        product: Product,
+        mac: EthernetAddress,
+        uptime: Duration,
+    ) -> Self {
         Self {
             executor,
             product,
@@ -170,7 +175,14 @@ impl DeviceNode {
         self.boots += 1;
         self.busy_until = now;
         let seed = SplitMix64::new(seed ^ u64::from(self.boots)).next_u64();
-        self.executor.boot(Boot { now, uptime: self.uptime, seed, cause, mac: self.mac, product: self.product });
+        self.executor.boot(Boot {
+            now,
+            uptime: self.uptime,
+            seed,
+            cause,
+            mac: self.mac,
+            product: self.product,
+        });
         true
     }
 }

@@ -22,8 +22,8 @@ use crate::phone::Phone;
 use crate::router::Router;
 use crate::stack::Frame;
 use crate::trace::{Trace, What};
-use air::{Air, AirOutput, Pending};
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
+use air::{Air, AirOutput, Pending};
 pub use device::{DeviceNode, Power};
 use queue::EventQueue;
 
@@ -201,7 +201,9 @@ impl World {
 
     /// Puts an access point of a router on the air.
     pub fn add_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
-        self.air.add_access_point(bssid, access_point);
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.add_access_point(bssid, access_point, &mut out);
+        self.apply_air_output(out);
     }
 
     fn register(&mut self, node: NodeId, name: &str) -> NodeId {
@@ -376,7 +378,10 @@ impl World {
         match to {
             NodeId::Device(index) => {
                 let Some(device) = self.devices.get_mut(index) else { return };
-                if !device.is_running() || device.boots() != boots || !device.executor.queues().push_frame(&frame) {
+                if !device.is_running()
+                    || device.boots() != boots
+                    || !device.executor.queues().push_frame(&frame)
+                {
                     self.trace.push(self.now, to, What::FrameMissed);
                     return;
                 }

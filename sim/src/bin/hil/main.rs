@@ -15,7 +15,12 @@ fn main() {
         let outcome = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
         if std::env::var("V").is_ok() {
             for entry in outcome.trace.entries() {
-                println!("{:>14} {:<10} {}", hil_sim::trace::Seconds(entry.at), outcome.trace.name(entry.actor), entry.what);
+                println!(
+                    "{:>14} {:<10} {}",
+                    hil_sim::trace::Seconds(entry.at),
+                    outcome.trace.name(entry.actor),
+                    entry.what
+                );
             }
         }
         match outcome.failure {
