@@ -4,11 +4,14 @@
 pub mod actor;
 pub mod buffers;
 pub mod cloud;
+mod dns;
 pub mod executor;
+mod http;
 pub mod phone;
 pub mod router;
 pub mod runner;
 pub mod scenario;
 pub mod stack;
+mod text;
 pub mod trace;
 pub mod world;

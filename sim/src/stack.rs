@@ -56,7 +56,10 @@ impl Stack {
     /// Adds a TCP socket with buffers of these sizes in bytes, without delayed ACKs.
     pub fn add_tcp(&mut self, receive: usize, send: usize) -> SocketHandle {
         let buffer = |len| tcp::SocketBuffer::new(vec![0; len]);
-        self.sockets.add(tcp::Socket::new(buffer(receive), buffer(send)))
+        let mut socket = tcp::Socket::new(buffer(receive), buffer(send));
+        // A delay only adds wakes: nothing in a simulated network is saved by fewer packets.
+        socket.set_ack_delay(None);
+        self.sockets.add(socket)
     }
 
     /// Adds a UDP socket for this many packets each way and bound to `port`.

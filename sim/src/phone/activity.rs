@@ -14,10 +14,10 @@ use super::event::Event;
 use super::fetch::Fetch;
 use super::handset::{Handset, SETUP_NAME};
 use super::http::Request;
-use super::model::A;
+use crate::dns::record::A;
 use super::requests::{config_path, login_request, online_request, rename_request, token_request};
-use super::text::printable;
 use super::wifi::Wanted;
+use crate::text::printable;
 
 /// How long the app takes between two of its own steps.
 pub const THINK_APP: Duration = Duration::from_secs(1);
