@@ -14,9 +14,9 @@ use super::event::Event;
 use super::fetch::Fetch;
 use super::handset::{Handset, SETUP_NAME};
 use super::http::Request;
-use crate::dns::record::A;
 use super::requests::{config_path, login_request, online_request, rename_request, token_request};
 use super::wifi::Wanted;
+use crate::dns::record::A;
 use crate::text::printable;
 
 /// How long the app takes between two of its own steps.
