@@ -3,12 +3,15 @@
 
 pub mod actor;
 pub mod buffers;
+pub mod cli;
 pub mod cloud;
 pub mod executor;
+pub mod golden;
 pub mod phone;
 pub mod router;
 pub mod runner;
 pub mod scenario;
 pub mod stack;
+pub mod timeline;
 pub mod trace;
 pub mod world;
