@@ -1,9 +1,9 @@
 //! The HTTP server on the access point, as several clients at once see it.
 
+use firmware_core::Duration;
 use firmware_core::portal::AP_IP;
 use firmware_core::portal::http::{REQUEST_LEN_MAX, REQUEST_TIMEOUT};
 use firmware_core::trace::Event;
-use firmware_core::Duration;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, TcpControl};
 
 use crate::support::Bench;
@@ -55,28 +55,38 @@ fn a_fifth_and_a_sixth_are_served_while_four_idle_connections_are_open() {
     assert!(idle.iter().all(|conn| bench.conn(*conn).is_open()));
     bench.get(app, "/board_info.json").assert(200);
     bench.get(app, "/board_info.json").assert(200);
-    assert!(idle.iter().all(|conn| !bench.conn(*conn).is_over()), "the idle ones are left alone");
-    // The idle ones are told that their time is up, and their places are free again.
-    for conn in idle {
-        bench.reply(conn).assert(408);
+    // The oldest had to make room for whoever comes next; the others are told when their time is up.
+    for conn in &idle[1..] {
+        assert!(!bench.conn(*conn).is_over());
     }
-    let together = [0; 5].map(|_| bench.send(app, BOARD_INFO));
-    for conn in together {
-        bench.reply(conn).assert(200);
+    for conn in &idle[1..] {
+        bench.reply(*conn).assert(408);
     }
+}
+
+#[test]
+fn any_number_of_idle_connections_keeps_nobody_out() {
+    let mut bench = Bench::new(false);
+    let browser = bench.add_station(2);
+    let app = bench.add_station(3);
+    for _ in 0..30 {
+        bench.open(browser);
+        bench.run_for(Duration::from_millis(20));
+    }
+    bench.get(app, "/board_info.json").assert(200);
 }
 
 #[test]
 fn a_client_too_many_is_refused_at_once_and_served_when_there_is_room() {
     let mut bench = Bench::new(false);
     let browser = bench.add_station(2);
-    let idle = [0; 5].map(|_| bench.open(browser));
+    let slow = [0; 5].map(|_| bench.send(browser, b"GET /"));
     bench.run_for(Duration::from_millis(50));
     let before = bench.now();
     let refused = bench.send(browser, BOARD_INFO);
     assert!(bench.reply(refused).reset);
     assert!(bench.now() - before < Duration::from_millis(50), "it must not be left waiting");
-    assert!(!bench.conn(idle[0]).is_over());
+    assert!(slow.iter().all(|conn| !bench.conn(*conn).is_over()));
     bench.run_for(REQUEST_TIMEOUT);
     bench.get(browser, "/board_info.json").assert(200);
 }

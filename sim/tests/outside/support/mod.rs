@@ -136,11 +136,8 @@ impl Bench {
         let mut flash = CutFlash::new(ArrayFlash::new());
         let mut store = Store::new();
         store.load(&mut flash).unwrap();
-        let stored = if valid {
-            store.save_valid(&mut flash, config)
-        } else {
-            store.save_trial(&mut flash, config)
-        };
+        let stored =
+            if valid { store.save_valid(&mut flash, config) } else { store.save_trial(&mut flash, config) };
         stored.unwrap();
         while flash.poll_operation().is_some() {}
         let mut bench = Self::with_flash(false, flash);

@@ -39,10 +39,14 @@ impl Addresses {
 /// A frame with an IPv4 packet whose header and length are right.
 pub fn ipv4(addresses: Addresses, protocol: IpProtocol, payload: &[u8]) -> Frame {
     let Addresses { from_mac, to_mac, from, to } = addresses;
-    let ethernet =
-        EthernetRepr { src_addr: from_mac, dst_addr: to_mac, ethertype: EthernetProtocol::Ipv4 };
-    let ip =
-        Ipv4Repr { src_addr: from, dst_addr: to, next_header: protocol, payload_len: payload.len(), hop_limit: 64 };
+    let ethernet = EthernetRepr { src_addr: from_mac, dst_addr: to_mac, ethertype: EthernetProtocol::Ipv4 };
+    let ip = Ipv4Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: protocol,
+        payload_len: payload.len(),
+        hop_limit: 64,
+    };
     let mut frame = vec![0; ethernet.buffer_len() + ip.buffer_len() + payload.len()];
     ethernet.emit(&mut EthernetFrame::new_unchecked(&mut frame));
     let mut packet = Ipv4Packet::new_unchecked(&mut frame[ethernet.buffer_len()..]);
