@@ -101,14 +101,13 @@ impl PortalServer {
         self.clients = core::array::from_fn(|_| Client::Listening);
     }
 
-    /// Answers a request that was [`PortalEvent::Asked`].
-    pub fn answer(&mut self, now: Instant, client: usize, content: Content) {
-        if let Some(client) = self.clients.get_mut(client)
-            && let Client::Waiting { head_only } = *client
-        {
-            let response = Response::new(content, head_only);
-            *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
-        }
+    /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
+    pub fn answer(&mut self, now: Instant, client: usize, content: Content) -> bool {
+        let Some(client) = self.clients.get_mut(client) else { return false };
+        let Client::Waiting { head_only } = *client else { return false };
+        let response = Response::new(content, head_only);
+        *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
+        true
     }
 
     /// Drops a client without an answer.
