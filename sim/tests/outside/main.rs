@@ -8,4 +8,6 @@
 
 mod support;
 
+mod config;
 mod http;
+mod scan;
