@@ -1,9 +1,12 @@
 //! The scenarios that are measured.
 
+use std::path::Path;
+
 use firmware_core::Instant;
 use firmware_core::application::Application;
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
+use firmware_core::random::fnv1a64;
 use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run};
 use hil_sim::scenario::{Power, Scenario, Verb};
 
@@ -87,6 +90,26 @@ steps:
 "
     );
     Case::new("online.yaml", &text, harness)
+}
+
+/// Prints the hash of every case's trace, and whether the case passes.
+pub(crate) fn print_hashes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/cases");
+    let entries = std::fs::read_dir(folder).expect("the cases are there");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+        let scenario = Scenario::load(path).unwrap_or_else(|error| panic!("{error}"));
+        let Outcome { trace, failure, .. } = run(&scenario, &THERMOSTAT, DEFAULT_SEED);
+        let name = path.file_name().unwrap_or_default().display();
+        let failure = failure.map_or(String::new(), |failure| format!("  FAILED {failure}"));
+        let story = fnv1a64(trace.story().as_bytes());
+        println!(
+            "{:016x}  story {story:016x}  {:>6} frames  {name}{failure}",
+            trace.hash(),
+            trace.frame_count()
+        );
+    }
 }
 
 struct Silent;

@@ -33,10 +33,17 @@ const LONG_ROUNDS: u32 = 3;
 /// Repetitions under callgrind: every one costs the same, but the first meets a cold allocator.
 const COUNTED: u32 = 10;
 
+/// Prints the hash of every case's trace instead, to see that a change for speed changed nothing else.
+const HASHES_ARGUMENT: &str = "--hashes";
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(callgrind::CHILD_ARGUMENT) {
-        return count(&arguments.next().unwrap_or_default());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    if has(callgrind::CHILD_ARGUMENT) {
+        return arguments.last().map_or((), |part| count(part));
+    }
+    if has(HASHES_ARGUMENT) {
+        return cases::print_hashes();
     }
     let mut rows = Vec::new();
     measure_rate(&mut rows);
