@@ -154,7 +154,9 @@ fn list(
             while let Some(report) = waiting.remove(&summary.count()) {
                 summary.say(&report, arguments, screen);
             }
-            screen.progress(format_args!("{done} of {} done ...", cases.len()));
+            if done < cases.len() {
+                screen.progress(format_args!("{done} of {} done ...", cases.len()));
+            }
         }
     });
     summary.finish(wall_time(started), arguments, screen);
