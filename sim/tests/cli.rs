@@ -170,6 +170,14 @@ fn more_is_told_when_it_is_asked_for() {
         &[],
     );
     folder.hil(&["run", "a", "-vv"]).check(0, &["device  prints [0] AP URL:  blynk.setup"], &[]);
+    let folder = folder.with("a/tale.yaml", FAILS);
+    let ended = folder.hil(&["run", "a", "-v"]);
+    ended.check(
+        1,
+        &["\nA device starts\n", "\nA device is online by magic\n", "\n1 passed, 1 failed · "],
+        &[],
+    );
+    assert_eq!(ended.last_line(), format!("  {HIL} run a/tale.yaml --seed 1"));
 }
 
 #[test]
