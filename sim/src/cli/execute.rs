@@ -109,3 +109,18 @@ fn words_of(payload: &(dyn Any + Send)) -> String {
         .unwrap_or("without a word")
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Scenario, starter};
+
+    #[test]
+    fn a_panic_of_the_products_code_fails_the_case_alone() {
+        let harness = Harness { application: || panic!("boom"), ..Harness::EXAMPLE };
+        let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
+        let case = Case { path: "story.yaml".into(), scenario };
+        let report = execute(&case, &harness, DEFAULT_SEED, false, &mut |_| {});
+        assert!(matches!(report.fault, Some(Fault::Crash(words)) if words == "boom"));
+    }
+}

@@ -108,6 +108,8 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, Trouble> {
         )
     })?;
     files.sort();
+    // What is in the current folder is called as one would type it.
+    let files: Vec<_> = files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).to_owned()).collect();
     if files.is_empty() {
         return Err(Trouble::misuse(
             format!("there is no scenario (*.yaml) below `{}`", path.display()),

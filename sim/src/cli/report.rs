@@ -115,7 +115,7 @@ impl<'a> Summary<'a> {
     }
 
     /// How many cases have ended.
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn counted(&self) -> usize {
         self.count
     }
 
@@ -124,24 +124,32 @@ impl<'a> Summary<'a> {
         self.failed
     }
 
-    /// Says what became of the next case.
-    pub(super) fn say(&mut self, report: &Report, arguments: &RunArguments, screen: &mut Screen) {
-        let Some(case) = self.cases.get(self.count) else { return };
+    /// Counts the next case, and gives it.
+    pub(super) fn count(&mut self, report: &Report) -> Option<&'a Case> {
+        let case = self.cases.get(self.count)?;
         self.count += 1;
         self.elapsed += report.elapsed;
+        self.written += usize::from(report.snapshots == Snapshots::Written);
+        if report.fault.is_some() {
+            self.failed += 1;
+            self.first_failed.get_or_insert(case);
+        }
+        Some(case)
+    }
+
+    /// Counts the next case, and says what became of it.
+    pub(super) fn say(&mut self, report: &Report, arguments: &RunArguments, screen: &mut Screen) {
+        let Some(case) = self.count(report) else { return };
         let palette = screen.palette();
         let name = format!("{:<width$}", name(case), width = self.name_width);
         let time = palette.quiet(format_args!("{:>TIME_WIDTH$}", spoken(report.elapsed)));
         let title = &case.scenario.title;
         let Some(fault) = &report.fault else {
             let written = report.snapshots == Snapshots::Written;
-            self.written += usize::from(written);
             let note = if written { palette.strong("  snapshots written") } else { String::new() };
             screen.say(format_args!("{}    {name}  {time}  {title}{note}", palette.good("ok")));
             return;
         };
-        self.failed += 1;
-        self.first_failed.get_or_insert(case);
         let secrets = Secrets::of(&case.scenario);
         screen.say(format_args!("{}  {name}  {time}  {title}", palette.alarm("FAIL")));
         screen.say(format_args!("      {}", palette.bad(reason(case, fault, &secrets))));

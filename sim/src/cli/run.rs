@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
     let (cases, bad) = load(paths, harness, screen);
     let failed = match (cases.as_slice(), told) {
         ([], _) => 0,
-        (cases, true) => cases.iter().filter(|case| !tell(case, arguments, harness, screen)).count(),
+        (cases, true) => tell_all(cases, bad, arguments, harness, screen),
         (cases, false) => list(cases, bad, arguments, harness, screen),
     };
     Ok(match (bad, failed) {
@@ -70,8 +70,27 @@ fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Runs one case and tells what happened; returns whether it passed.
-fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> bool {
+/// Runs cases one after the other and tells what happened; returns how many failed.
+fn tell_all(
+    cases: &[Case],
+    bad: usize,
+    arguments: &RunArguments,
+    harness: &Harness,
+    screen: &mut Screen,
+) -> usize {
+    let started = WallClock::now();
+    let mut summary = Summary::new(cases, bad);
+    for case in cases {
+        let report = tell(case, arguments, harness, screen);
+        summary.count(&report);
+    }
+    if cases.len() > 1 {
+        summary.finish(wall_time(started), arguments, screen);
+    }
+    summary.failed()
+}
+
+fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> Report {
     let palette = screen.palette();
     screen.say("");
     screen.say(palette.strong(&case.scenario.title));
@@ -99,7 +118,7 @@ fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut S
         None => pass_line(case, &report, wall, arguments, screen),
         Some(fault) => say_failure(case, &report, fault, arguments, screen),
     }
-    report.fault.is_none()
+    report
 }
 
 /// Says lines when their time has come.
@@ -151,10 +170,12 @@ fn list(
         for (index, report) in reports {
             waiting.insert(index, report);
             done += 1;
-            while let Some(report) = waiting.remove(&summary.count()) {
+            while let Some(report) = waiting.remove(&summary.counted()) {
                 summary.say(&report, arguments, screen);
             }
-            screen.progress(format_args!("{done} of {} done ...", cases.len()));
+            if done < cases.len() {
+                screen.progress(format_args!("{done} of {} done ...", cases.len()));
+            }
         }
     });
     summary.finish(wall_time(started), arguments, screen);

@@ -171,6 +171,7 @@ impl<'a> Timeline<'a> {
                     }
                 }
                 Part::Hidden { lines: range, period } => {
+                    let behind = events.get(range.end);
                     let hidden = events.get(range).unwrap_or_default();
                     let Some(last) = hidden.last() else { continue };
                     let took = spoken(last.at.max(*last_at) - *last_at);
@@ -179,7 +180,8 @@ impl<'a> Timeline<'a> {
                         1 => format!("... {rounds} more in {took}"),
                         _ => format!("... the same {rounds} more times in {took}"),
                     };
-                    *last_at = last.at;
+                    // The time up to the next round belongs to the repeat and is no idle time.
+                    *last_at = behind.map_or(last.at, |told| told.at);
                     lines.push(Line { at: last.at, text: self.remark(&words) });
                 }
             }

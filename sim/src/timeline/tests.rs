@@ -98,6 +98,17 @@ fn repeats_are_folded_whatever_their_numbers_but_not_across_steps() {
 }
 
 #[test]
+fn a_slow_repeat_is_no_idle_time() {
+    let entries = (0..6).map(|count| (count * 100_000, DEVICE, What::Device(Event::ScanStarted))).collect();
+    let expected = [
+        "    0.000  device  starts a scan",
+        "           ... 4 more in 6 min 40 s",
+        "  500.000  device  starts a scan",
+    ];
+    check(entries, Detail::Details, &expected);
+}
+
+#[test]
 fn what_moves_a_cursor_is_not_shown() {
     let entries = vec![(0, DEVICE, What::Console("\u{1B}[31mred correct horse".to_owned()))];
     check(entries, Detail::Console, &["    0.000  device  prints \u{FFFD}[31mred ***"]);
