@@ -3,9 +3,11 @@
 
 pub mod actor;
 pub mod buffers;
+pub mod cli;
 pub mod cloud;
 mod dns;
 pub mod executor;
+pub mod golden;
 mod http;
 pub mod phone;
 pub mod router;
@@ -13,5 +15,6 @@ pub mod runner;
 pub mod scenario;
 pub mod stack;
 mod text;
+pub mod timeline;
 pub mod trace;
 pub mod world;

@@ -10,6 +10,7 @@ use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
 use firmware_core::trace::{Event, Stored};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use smoltcp::time::Instant;
+use smoltcp::wire::EthernetAddress;
 
 use crate::world::NodeId;
 use crate::{cloud, phone, router};
@@ -63,6 +64,8 @@ pub enum What {
 pub struct Trace {
     entries: Vec<Entry>,
     names: BTreeMap<NodeId, String>,
+    /// Hardware addresses as they are printed, and whose they are.
+    addresses: Vec<(String, String)>,
     frames: u64,
     frames_digest: Digest,
 }
@@ -80,6 +83,22 @@ impl Trace {
     /// Gives an actor the name it appears under.
     pub fn set_name(&mut self, actor: NodeId, name: &str) {
         self.names.insert(actor, name.to_owned());
+    }
+
+    /// Binds a hardware address to the name it appears under.
+    pub fn set_address_name(&mut self, address: EthernetAddress, name: &str) {
+        self.addresses.push((address.to_string(), name.to_owned()));
+    }
+
+    /// An entry in words, with names in place of hardware addresses.
+    pub fn tell(&self, what: &What) -> String {
+        let mut text = what.to_string();
+        for (address, name) in &self.addresses {
+            if text.contains(address.as_str()) {
+                text = text.replace(address.as_str(), name);
+            }
+        }
+        text
     }
 
     /// The name of an actor.
@@ -135,33 +154,38 @@ impl Trace {
         let mut story = String::new();
         for entry in self.entries.iter().filter(|entry| is_story(&entry.what)) {
             // Writing to a string does not fail.
-            let _ = writeln!(story, "{}: {}", self.name(entry.actor), entry.what);
+            let _ = writeln!(story, "{}: {}", self.name(entry.actor), self.tell(&entry.what));
         }
         story
     }
 
-    /// The exact trace: every entry with its virtual time, repeats folded, and a digest of all frames.
+    /// The exact trace: every entry with its virtual time, and a digest of all frames. A run of entries that
+    /// says the same again and again stands once, with the number of its repeats and a digest of their times.
     pub fn exact(&self) -> String {
+        let entries: Vec<&Entry> = self.entries.iter().filter(|entry| is_exact(&entry.what)).collect();
+        let lines: Vec<String> = entries
+            .iter()
+            .map(|entry| format!("{:<10} {}", self.name(entry.actor), self.tell(&entry.what)))
+            .collect();
+        let hashes: Vec<u64> = lines.iter().map(|line| fnv1a64_continue(FNV_OFFSET, line.as_bytes())).collect();
         let mut exact = String::new();
-        let mut last = String::new();
-        let mut repeats = 0_u32;
-        let flush = |exact: &mut String, repeats: u32| {
-            if repeats > 0 {
-                let _ = writeln!(exact, "{:>28} again, {repeats} more", "");
+        let mut from = 0;
+        while from < lines.len() {
+            let Repeat { len, times } = longest_repeat(&hashes[from..]);
+            for (entry, line) in entries[from..from + len].iter().zip(&lines[from..]) {
+                let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
             }
-        };
-        for entry in self.entries.iter().filter(|entry| is_exact(&entry.what)) {
-            let line = format!("{:<10} {}", self.name(entry.actor), entry.what);
-            if line == last {
-                repeats += 1;
-                continue;
+            let folded = &entries[from + len..from + len * times];
+            if let Some(last) = folded.last() {
+                let digest = folded.iter().fold(FNV_OFFSET, |digest, entry| {
+                    fnv1a64_continue(digest, &entry.at.total_micros().to_le_bytes())
+                });
+                let (more, until) = (times - 1, Seconds(last.at));
+                let what = if len == 1 { "the line above".to_owned() } else { format!("the {len} lines above") };
+                let _ = writeln!(exact, "{until:>16} {what} {more} times more, digest of times {digest:016x}");
             }
-            flush(&mut exact, repeats);
-            repeats = 0;
-            let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
-            last = line;
+            from += len * times;
         }
-        flush(&mut exact, repeats);
         let _ = writeln!(exact, "{} frames, digest {:016x}", self.frames, self.frames_digest.0);
         exact
     }
@@ -333,6 +357,30 @@ fn cause_name(cause: ResetCause) -> &'static str {
         ResetCause::Brownout => "a brownout",
         ResetCause::Watchdog => "the watchdog",
     }
+}
+
+/// A block of lines that stands several times in a row.
+struct Repeat {
+    len: usize,
+    times: usize,
+}
+
+/// The longest block that is folded: a round of an outage has some twenty lines.
+const BLOCK_LEN_MAX: usize = 48;
+/// Fewer repeats are easier to read in full.
+const REPEATS_MIN: usize = 3;
+
+/// The block at the start whose repeats cover the most lines.
+fn longest_repeat(lines: &[u64]) -> Repeat {
+    let mut best = Repeat { len: 1, times: 1 };
+    for len in 1..=BLOCK_LEN_MAX.min(lines.len() / REPEATS_MIN) {
+        let block = &lines[..len];
+        let times = lines.chunks_exact(len).take_while(|chunk| *chunk == block).count();
+        if times >= REPEATS_MIN && len * times > best.len * best.times {
+            best = Repeat { len, times };
+        }
+    }
+    best
 }
 
 /// A time as seconds with six decimals, computed without floats.

@@ -20,6 +20,8 @@ use crate::{Duration, Instant};
 
 /// The HTTP port.
 const HTTP_PORT: u16 = 80;
+/// A connection that is asked for and not completed for this long is a phone that has gone, or never was.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than any DHCP or DNS answer of ours.
@@ -52,6 +54,10 @@ pub enum PortalEvent {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Client {
     Listening,
+    /// The connection has been asked for. smoltcp would repeat its answer for ever.
+    Opening {
+        until: Instant,
+    },
     Reading {
         until: Instant,
         continued: bool,
@@ -95,14 +101,13 @@ impl PortalServer {
         self.clients = core::array::from_fn(|_| Client::Listening);
     }
 
-    /// Answers a request that was [`PortalEvent::Asked`].
-    pub fn answer(&mut self, now: Instant, client: usize, content: Content) {
-        if let Some(client) = self.clients.get_mut(client)
-            && let Client::Waiting { head_only } = *client
-        {
-            let response = Response::new(content, head_only);
-            *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
-        }
+    /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
+    pub fn answer(&mut self, now: Instant, client: usize, content: Content) -> bool {
+        let Some(client) = self.clients.get_mut(client) else { return false };
+        let Client::Waiting { head_only } = *client else { return false };
+        let response = Response::new(content, head_only);
+        *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
+        true
     }
 
     /// Drops a client without an answer.
@@ -129,9 +134,10 @@ impl PortalServer {
     pub fn poll_timeout(&self) -> Option<(Instant, WakeReason)> {
         let until = self.clients.iter().filter_map(|client| match client {
             Client::Listening | Client::Waiting { .. } => None,
-            Client::Reading { until, .. } | Client::Sending { until, .. } | Client::Closing { until } => {
-                Some(*until)
-            }
+            Client::Opening { until }
+            | Client::Reading { until, .. }
+            | Client::Sending { until, .. }
+            | Client::Closing { until } => Some(*until),
         });
         until.min().map(|at| (at, WakeReason::Portal))
     }
@@ -150,7 +156,34 @@ impl PortalServer {
                 return event;
             }
         }
+        self.keep_listening(net);
         None
+    }
+
+    /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next
+    /// phone. Browsers open connections in advance, and take no harm when one is gone.
+    fn keep_listening(&mut self, net: &mut Net) {
+        let sockets = net.tcp.map(|handle| (handle, net.sockets.get::<tcp::Socket<'_>>(handle)));
+        if sockets.iter().any(|(_, socket)| !socket.is_active()) {
+            return;
+        }
+        let idle =
+            self.clients.iter_mut().zip(sockets).filter_map(|(client, (handle, socket))| match client {
+                Client::Reading { until, .. } if socket.recv_queue() == 0 => Some((*until, handle, client)),
+                Client::Listening
+                | Client::Opening { .. }
+                | Client::Reading { .. }
+                | Client::Waiting { .. }
+                | Client::Sending { .. }
+                | Client::Closing { .. } => None,
+            });
+        if let Some((_, handle, client)) = idle.min_by_key(|(until, ..)| *until) {
+            let socket = net.tcp_mut(handle);
+            socket.abort();
+            // The socket has just been closed, and the port is not 0. The phone sees a reset when it sends.
+            let _ = socket.listen(HTTP_PORT);
+            *client = Client::Listening;
+        }
     }
 
     fn poll_dns(&mut self, net: &mut Net) {
@@ -209,9 +242,19 @@ fn poll_client(
                 // The port is not 0 and the socket is closed, so that listening succeeds.
                 let _ = socket.listen(HTTP_PORT);
             }
-            if socket.may_recv() || socket.can_recv() {
+            if socket.is_active() {
+                *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT };
+                return poll_client(now, index, client, socket, captive, context);
+            }
+            None
+        }
+        Client::Opening { until } => {
+            if socket.state() != tcp::State::SynReceived {
                 *client = Client::Reading { until: now + REQUEST_TIMEOUT, continued: false };
                 return poll_client(now, index, client, socket, captive, context);
+            }
+            if *until <= now {
+                socket.abort();
             }
             None
         }
@@ -261,7 +304,8 @@ fn read_request(
     until: Instant,
     continued: bool,
 ) -> Option<PortalEvent> {
-    let may_recv = socket.may_recv();
+    // Not `may_recv`, which is true as long as anything is left to be read.
+    let has_closed = socket.state() != tcp::State::Established;
     // The connection's first bytes stand at the start of an empty buffer, so that all of them are in one piece.
     let buffer = socket.peek(REQUEST_LEN_MAX).unwrap_or_default();
     let refused = match parse(buffer, REQUEST_LEN_MAX) {
@@ -272,7 +316,7 @@ fn read_request(
             return Some(PortalEvent::Asked(asked));
         }
         Parse::Refused(status) => status,
-        Parse::NeedMore | Parse::NeedContinue if !may_recv => {
+        Parse::NeedMore | Parse::NeedContinue if has_closed => {
             // The phone closed in the middle of its request.
             socket.abort();
             return None;

@@ -160,13 +160,13 @@ fn plan(command: Command) -> VecDeque<Step> {
         Command::Leave => vec![Step::Leave],
         Command::WaitOnline { limit } => vec![Step::WaitOnline { limit }],
         Command::Rename { name } => vec![Step::Rename(name)],
-        Command::Provision { configuration, keep_token, name } => {
+        Command::Provision { ap, configuration, keep_token, name } => {
             let mut steps = Vec::new();
             if !keep_token && configuration.token == TokenSource::Issued {
                 steps.extend([Step::Login, Step::IssueToken { reconfigure: false }, Step::Think(THINK_APP)]);
             }
             steps.extend([
-                join(None),
+                join(ap),
                 Step::Think(THINK_APP),
                 Step::Resolve,
                 Step::BoardInfo { tries_left: BOARD_INFO_TRIES },
