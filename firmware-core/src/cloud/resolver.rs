@@ -2,7 +2,8 @@
 //!
 //! The owner moves datagrams between it and a UDP socket on a port that is hard to guess (RFC 5452); it must
 //! pass on where each one came from. No EDNS, so an answer is at most 512 bytes; no TCP, so a truncated answer
-//! counts as a failure.
+//! counts as a failure. The simulator's router answers with code of its own, on purpose: two implementations
+//! check each other.
 
 use core::fmt;
 

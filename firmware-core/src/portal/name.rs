@@ -89,23 +89,13 @@ mod tests {
     use std::string::ToString;
 
     use super::*;
-    use crate::product::Identity;
+    use crate::product::{Identity, SAMPLE, sample};
 
-    const IDENTITY: Identity<'static> = Identity {
-        template_id: "TMPL4lampXyz1",
-        template_name: "Thermostat",
-        firmware_version: "1.2.0",
-        build: "Nov 22 2026 10:00:00",
-        board: "ESP32-C3",
-        vendor: "Blynk",
-        firmware_type: "",
-        captive_portal: false,
-    };
     const MAC: EthernetAddress = EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]);
 
     #[track_caller]
     fn check(vendor: &'static str, template_name: &'static str, expected: &[u8]) {
-        let product = Product::new(Identity { vendor, template_name, ..IDENTITY }).unwrap();
+        let product = sample(Identity { vendor, template_name, ..SAMPLE });
         assert_eq!(ap_ssid(&product, MAC).as_bytes(), expected);
     }
 

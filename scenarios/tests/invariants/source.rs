@@ -99,10 +99,10 @@ fn blank_len(text: &str, before: Option<char>) -> usize {
     if text.starts_with('"') {
         return quoted_len(text, '"').unwrap_or(text.len());
     }
-    if text.starts_with('\'') {
+    if let Some(behind) = text.strip_prefix('\'') {
         // A lifetime has no second quote, or none behind one character.
         let character_len = quoted_len(text, '\'').unwrap_or(0);
-        let is_character = text[1..].starts_with('\\') || text[..character_len].chars().count() == 3;
+        let is_character = behind.starts_with('\\') || text[..character_len].chars().count() == 3;
         return if is_character { character_len } else { 0 };
     }
     if before.is_some_and(is_word) {

@@ -1,5 +1,6 @@
 //! The router's DHCP server (RFC 2131), as authoritative as home routers are: it takes over a client that
-//! still holds an address from before, and says no to one that cannot keep its address.
+//! still holds an address from before, and says no to one that cannot keep its address. It shares no code with
+//! the device's server, on purpose: a phone meets both.
 
 use firmware_core::random::fnv1a64;
 use smoltcp::time::{Duration, Instant};
