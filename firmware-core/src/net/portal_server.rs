@@ -4,9 +4,9 @@
 //! decision back. Everything else happens here. One request a connection, as every answer says.
 
 use smoltcp::socket::{tcp, udp};
-use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address};
+use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv4Cidr};
 
-use super::{Net, TCP_SOCKETS};
+use super::{DHCP_SERVER_PORT, DNS_PORT, Net, TCP_SOCKETS, UDP_SOCKETS};
 use crate::hal::WakeReason;
 use crate::portal::config_request::{ConfigRequest, Invalid, parse_config};
 use crate::portal::dhcp::{DhcpServer, LeaseEvent, Outcome};
@@ -15,6 +15,7 @@ use crate::portal::form::Arguments;
 use crate::portal::http::{Parse, REQUEST_LEN_MAX, REQUEST_TIMEOUT, Request, Status, parse};
 use crate::portal::response::{CONTINUE, Content, Context, Response, Uri};
 use crate::portal::routes::{Route, route};
+use crate::portal::{AP_IP, AP_PREFIX_LEN};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
@@ -24,6 +25,9 @@ const HTTP_PORT: u16 = 80;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
+/// would ask for it for ever, and everything behind it would wait.
+const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than any DHCP or DNS answer of ours.
 const REPLY_LEN_MAX: usize = 576;
 
@@ -82,6 +86,8 @@ pub struct PortalServer {
     names: Names,
     captive: bool,
     clients: [Client; TCP_SOCKETS],
+    /// Until when the first datagram in each UDP socket may wait.
+    stuck: [Option<Instant>; UDP_SOCKETS],
 }
 
 impl PortalServer {
@@ -93,12 +99,14 @@ impl PortalServer {
             names: if captive { Names::Every } else { Names::SetupOnly },
             captive,
             clients: core::array::from_fn(|_| Client::Listening),
+            stuck: [None; UDP_SOCKETS],
         }
     }
 
     /// Forgets every client, as when the access point closes. Leases are remembered until the reboot.
     pub fn reset(&mut self) {
         self.clients = core::array::from_fn(|_| Client::Listening);
+        self.stuck = [None; UDP_SOCKETS];
     }
 
     /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
@@ -139,11 +147,12 @@ impl PortalServer {
             | Client::Sending { until, .. }
             | Client::Closing { until } => Some(*until),
         });
-        until.min().map(|at| (at, WakeReason::Portal))
+        until.chain(self.stuck.into_iter().flatten()).min().map(|at| (at, WakeReason::Portal))
     }
 
     /// Serves everybody. Call it again until it returns `None`, then poll the net.
     pub fn poll(&mut self, now: Instant, net: &mut Net, context: &Context<'_>) -> Option<PortalEvent> {
+        self.drop_stuck_datagrams(now, net);
         self.poll_dns(net);
         if let Some(ip) = self.poll_dhcp(now, net) {
             return Some(PortalEvent::Leased(ip));
@@ -186,11 +195,33 @@ impl PortalServer {
         }
     }
 
+    fn drop_stuck_datagrams(&mut self, now: Instant, net: &mut Net) {
+        let ports = [DHCP_SERVER_PORT, DNS_PORT];
+        for ((handle, port), stuck) in net.udp.into_iter().zip(ports).zip(&mut self.stuck) {
+            let socket = net.udp_mut(handle);
+            *stuck = match *stuck {
+                _ if socket.send_queue() == 0 => None,
+                None => Some(now + DATAGRAM_TIMEOUT),
+                Some(until) if until > now => Some(until),
+                Some(_) => {
+                    socket.close();
+                    // It has just been closed, and the port is not 0.
+                    let _ = socket.bind(port);
+                    None
+                }
+            };
+        }
+    }
+
     fn poll_dns(&mut self, net: &mut Net) {
         let [_, handle] = net.udp;
         let socket = net.udp_mut(handle);
         while socket.can_send() {
             let Ok((query, meta)) = socket.recv() else { return };
+            // An answer to another network has no way out.
+            if !is_neighbour(meta.endpoint.addr) {
+                continue;
+            }
             let mut reply = [0; REPLY_LEN_MAX];
             if let Some(len) = answer(query, self.names, &mut reply) {
                 let endpoint = udp::UdpMetadata::from(meta.endpoint);
@@ -219,6 +250,11 @@ impl PortalServer {
         }
         None
     }
+}
+
+fn is_neighbour(address: IpAddress) -> bool {
+    let IpAddress::Ipv4(address) = address;
+    Ipv4Cidr::new(AP_IP, AP_PREFIX_LEN).contains_addr(&address)
 }
 
 /// The DHCP client port.

@@ -8,6 +8,9 @@
 
 mod support;
 
+mod captive;
 mod config;
+mod dhcp;
+mod dns;
 mod http;
 mod scan;
