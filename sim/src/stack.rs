@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
-use smoltcp::socket::{tcp, udp};
+use smoltcp::socket::{Socket, tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
@@ -21,6 +21,8 @@ pub struct Stack {
     /// Every socket of this peer.
     pub sockets: SocketSet<'static>,
     queues: Queues,
+    /// TCP sockets that are not in use: their buffers are worth keeping.
+    spare: Vec<tcp::Socket<'static>>,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl Stack {
         let mut config = Config::new(mac.into());
         config.random_seed = seed;
         let iface = Interface::new(config, &mut queues, now);
-        Self { iface, sockets: SocketSet::new(Vec::new()), queues }
+        Self { iface, sockets: SocketSet::new(Vec::new()), queues, spare: Vec::new() }
     }
 
     /// Sets the only address and, where there is one, the default gateway; `None` removes both.
@@ -53,13 +55,27 @@ impl Stack {
         }
     }
 
-    /// Adds a TCP socket with buffers of these sizes in bytes, without delayed ACKs.
+    /// Adds a closed TCP socket with buffers of these sizes in bytes and smoltcp's own settings.
     pub fn add_tcp(&mut self, receive: usize, send: usize) -> SocketHandle {
+        let fits =
+            |socket: &tcp::Socket<'_>| socket.recv_capacity() == receive && socket.send_capacity() == send;
+        if let Some(place) = self.spare.iter().position(fits) {
+            return self.sockets.add(self.spare.swap_remove(place));
+        }
         let buffer = |len| tcp::SocketBuffer::new(vec![0; len]);
         let mut socket = tcp::Socket::new(buffer(receive), buffer(send));
         // A delay only adds wakes: nothing in a simulated network is saved by fewer packets.
         socket.set_ack_delay(None);
         self.sockets.add(socket)
+    }
+
+    /// Removes a TCP socket at once: nothing more is sent. Its settings should be those it came with, or
+    /// those that the next one is to have.
+    pub fn remove_tcp(&mut self, handle: SocketHandle) {
+        if let Socket::Tcp(mut socket) = self.sockets.remove(handle) {
+            socket.abort();
+            self.spare.push(socket);
+        }
     }
 
     /// Adds a UDP socket for this many packets each way and bound to `port`.

@@ -60,7 +60,7 @@ pub enum What {
 }
 
 /// The record of one run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     entries: Vec<Entry>,
     names: BTreeMap<NodeId, String>,
@@ -76,6 +76,16 @@ struct Digest(u64);
 impl Default for Digest {
     fn default() -> Self {
         Self(FNV_OFFSET)
+    }
+}
+
+/// Entries of a whole provisioning, so that the list rarely has to move.
+const ENTRIES_USUAL: usize = 512;
+
+impl Default for Trace {
+    fn default() -> Self {
+        let entries = Vec::with_capacity(ENTRIES_USUAL);
+        Self { entries, names: BTreeMap::new(), frames: 0, frames_digest: Digest::default() }
     }
 }
 

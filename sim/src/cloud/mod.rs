@@ -242,7 +242,7 @@ impl Cloud {
         self.requested.clear();
         for mut connection in core::mem::take(&mut self.connections) {
             self.leave_device(&mut connection);
-            self.stack.sockets.remove(connection.handle);
+            self.stack.remove_tcp(connection.handle);
         }
     }
 
@@ -375,7 +375,7 @@ impl Cloud {
             let ended = self.stack.tcp(connection.handle).state() == tcp::State::Closed;
             if ended {
                 self.end_session(connection);
-                self.stack.sockets.remove(connection.handle);
+                self.stack.remove_tcp(connection.handle);
             } else {
                 worked |= self.serve_one(now, connection);
             }

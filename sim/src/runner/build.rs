@@ -6,13 +6,13 @@ use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::portal::name::ap_ssid;
 use firmware_core::product::Product;
 use firmware_core::store::{Loaded, Store};
-use hil_link::cut_flash::{ArrayFlash, CutFlash};
+use hil_link::cut_flash::CutFlash;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
 use super::Harness;
 use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, OldToken, Template};
-use crate::executor::{FLASH_LEN, InProcess};
+use crate::executor::InProcess;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice};
@@ -95,8 +95,7 @@ impl Stage {
         let uptime = scenario.uptime.unwrap_or(Duration::ZERO);
         for (index, device) in scenario.world.devices.iter().enumerate() {
             let name = device.name.as_str();
-            let flash = CutFlash::new(ArrayFlash::<FLASH_LEN>::new());
-            let mut executor = InProcess::new(flash, harness.application);
+            let mut executor = InProcess::new(harness.application);
             let seed = self.world.seed_of(&format!("{name} flash"));
             crate::executor::Executor::flash(&mut executor).set_noise_seed(seed);
             let node = DeviceNode::new(Box::new(executor), product, device_mac(index, device), uptime);

@@ -188,7 +188,7 @@ impl DeviceNode {
 }
 
 /// What is left to do once the effects of a turn have been taken down.
-enum Follow {
+pub(super) enum Follow {
     Frame(Instant, Vec<u8>),
     Radio(Instant, RadioCommand),
 }
@@ -202,7 +202,7 @@ impl World {
                 return;
             }
             if device.busy_until > self.now {
-                self.wakes.insert(node, Some(device.busy_until));
+                self.agenda.set_wake(node, Some(device.busy_until));
                 return;
             }
             let turn = device.executor.turn(self.now);
@@ -223,7 +223,7 @@ impl World {
                 }
             }
         }
-        self.wakes.insert(node, Some(self.now));
+        self.agenda.set_wake(node, Some(self.now));
     }
 
     fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {
@@ -244,7 +244,7 @@ impl World {
             }
         };
         device.last_wake = reason;
-        self.wakes.insert(node, at);
+        self.agenda.set_wake(node, at);
     }
 
     /// The supply sags: the processor starts again, as after any loss of power.
@@ -268,7 +268,7 @@ impl World {
     fn take_effects(&mut self, index: usize) -> Result<Instant, Instant> {
         let node = NodeId::Device(index);
         let mut at = self.now;
-        let mut follow = Vec::new();
+        let mut follow = std::mem::take(&mut self.follow);
         let Some(device) = self.devices.get_mut(index) else { return Ok(at) };
         let DeviceNode { executor, state, last_error, line, brownout, .. } = device;
         let queues = executor.queues();
@@ -304,12 +304,13 @@ impl World {
         if queues.lost_effects() > 0 {
             self.error = Some(WorldError::EffectsLost(index));
         }
-        for follow in follow {
-            match follow {
+        for what in follow.drain(..) {
+            match what {
                 Follow::Frame(at, frame) => self.send(at, node, Port::Air, frame),
                 Follow::Radio(at, command) => self.command_radio(at, node, &command),
             }
         }
+        self.follow = follow;
         Ok(at)
     }
 }
@@ -323,11 +324,16 @@ fn duration(operation: FlashOperation) -> Duration {
 
 /// Splits console output into lines.
 fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
-    for character in text.chars() {
-        match character {
-            '\n' => push(std::mem::take(line)),
-            '\r' => {}
-            other => line.push(other),
-        }
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\n') {
+        add_console(line, before);
+        push(std::mem::take(line));
+        rest = after;
     }
+    add_console(line, rest);
+}
+
+/// Adds text of one line. A carriage return shows nothing.
+fn add_console(line: &mut String, text: &str) {
+    text.split('\r').for_each(|part| line.push_str(part));
 }

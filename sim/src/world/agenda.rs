@@ -1,0 +1,110 @@
+//! Whose turn it is: what each actor waits for, and who must be polled now.
+
+use smoltcp::time::Instant;
+
+use super::NodeId;
+
+/// Every actor, in the order of kinds and numbers. There are few, and every step looks at all of them, so
+/// that a plain list beats a tree.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    items: Vec<Item>,
+    due_count: usize,
+}
+
+#[derive(Debug)]
+struct Item {
+    node: NodeId,
+    wake: Option<Instant>,
+    is_due: bool,
+}
+
+impl Agenda {
+    /// Adds an actor, which is due at once.
+    pub(super) fn add(&mut self, node: NodeId) {
+        if let Err(place) = self.items.binary_search_by_key(&node, |item| item.node) {
+            self.items.insert(place, Item { node, wake: None, is_due: true });
+            self.due_count += 1;
+        }
+    }
+
+    /// Notes when an actor wants to be polled; `None` leaves it asleep until something happens to it.
+    pub(super) fn set_wake(&mut self, node: NodeId, wake: Option<Instant>) {
+        if let Some(item) = self.item(node) {
+            item.wake = wake;
+        }
+    }
+
+    /// Lets an actor be polled now.
+    pub(super) fn make_due(&mut self, node: NodeId) {
+        if let Some(item) = self.item(node)
+            && !item.is_due
+        {
+            item.is_due = true;
+            self.due_count += 1;
+        }
+    }
+
+    /// Lets everybody be polled whose time has come.
+    pub(super) fn make_due_at(&mut self, now: Instant) {
+        for item in &mut self.items {
+            if !item.is_due && item.wake.is_some_and(|at| at <= now) {
+                item.is_due = true;
+                self.due_count += 1;
+            }
+        }
+    }
+
+    /// Whether somebody must be polled now.
+    pub(super) fn has_due(&self) -> bool {
+        self.due_count > 0
+    }
+
+    /// The first of those who must be polled now.
+    pub(super) fn pop_due(&mut self) -> Option<NodeId> {
+        if self.due_count == 0 {
+            return None;
+        }
+        let item = self.items.iter_mut().find(|item| item.is_due)?;
+        item.is_due = false;
+        self.due_count -= 1;
+        Some(item.node)
+    }
+
+    /// The earliest time that somebody waits for.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.items.iter().filter_map(|item| item.wake).min()
+    }
+
+    /// What each actor waits for.
+    pub(super) fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
+        self.items.iter().map(|item| (item.node, item.wake))
+    }
+
+    fn item(&mut self, node: NodeId) -> Option<&mut Item> {
+        let place = self.items.binary_search_by_key(&node, |item| item.node).ok()?;
+        self.items.get_mut(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_due_comes_in_order_and_once() {
+        let mut agenda = Agenda::default();
+        let nodes = [NodeId::Cloud(0), NodeId::Device(1), NodeId::Phone(0), NodeId::Device(0)];
+        nodes.into_iter().for_each(|node| agenda.add(node));
+        let due = |agenda: &mut Agenda| std::iter::from_fn(|| agenda.pop_due()).collect::<Vec<_>>();
+        assert_eq!(due(&mut agenda), [nodes[3], nodes[1], nodes[2], nodes[0]]);
+        assert!(!agenda.has_due());
+        agenda.set_wake(nodes[0], Some(Instant::from_millis(5)));
+        agenda.set_wake(nodes[1], Some(Instant::from_millis(3)));
+        assert_eq!(agenda.next_wake(), Some(Instant::from_millis(3)));
+        agenda.make_due_at(Instant::from_millis(4));
+        agenda.make_due(nodes[2]);
+        agenda.make_due(nodes[2]);
+        assert_eq!(due(&mut agenda), [nodes[1], nodes[2]]);
+    }
+}
