@@ -3,7 +3,9 @@
 
 use firmware_core::application::thermostat::Thermostat;
 use firmware_core::device::Device;
-use firmware_core::net::{SOCKETS_MAX, TCP_BUFFER_LEN, TCP_SOCKETS, UDP_BUFFER_LEN, UDP_PACKETS, UDP_SOCKETS};
+use firmware_core::net::{
+    SOCKETS_MAX, TCP_BUFFER_LEN, TCP_SOCKETS, UDP_BUFFER_LEN, UDP_PACKETS, UDP_SOCKETS,
+};
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::udp::PacketMetadata;
 

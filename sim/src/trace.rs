@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use firmware_core::hal::{RadioCommand, ResetCause};
-use firmware_core::panel::Pattern;
+use firmware_core::panel::{Colour, Pattern, PatternKind};
 use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
 use firmware_core::trace::{Event, Stored};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use smoltcp::time::Instant;
 use smoltcp::wire::EthernetAddress;
 
+use crate::fold::{Part, fold};
 use crate::world::NodeId;
 use crate::{cloud, phone, router};
 
@@ -85,7 +86,13 @@ const ENTRIES_USUAL: usize = 512;
 impl Default for Trace {
     fn default() -> Self {
         let entries = Vec::with_capacity(ENTRIES_USUAL);
-        Self { entries, names: BTreeMap::new(), frames: 0, frames_digest: Digest::default() }
+        Self {
+            entries,
+            names: BTreeMap::new(),
+            addresses: Vec::new(),
+            frames: 0,
+            frames_digest: Digest::default(),
+        }
     }
 }
 
@@ -170,31 +177,31 @@ impl Trace {
     }
 
     /// The exact trace: every entry with its virtual time, and a digest of all frames. A run of entries that
-    /// says the same again and again stands once, with the number of its repeats and a digest of their times.
+    /// says the same again and again shows its first and its last round, and a digest of the times between.
     pub fn exact(&self) -> String {
         let entries: Vec<&Entry> = self.entries.iter().filter(|entry| is_exact(&entry.what)).collect();
         let lines: Vec<String> = entries
             .iter()
             .map(|entry| format!("{:<10} {}", self.name(entry.actor), self.tell(&entry.what)))
             .collect();
-        let hashes: Vec<u64> = lines.iter().map(|line| fnv1a64_continue(FNV_OFFSET, line.as_bytes())).collect();
         let mut exact = String::new();
-        let mut from = 0;
-        while from < lines.len() {
-            let Repeat { len, times } = longest_repeat(&hashes[from..]);
-            for (entry, line) in entries[from..from + len].iter().zip(&lines[from..]) {
-                let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
+        for part in fold(&lines) {
+            match part {
+                Part::Shown(range) => {
+                    for (entry, line) in entries[range.clone()].iter().zip(&lines[range]) {
+                        let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
+                    }
+                }
+                Part::Hidden { lines: range, period } => {
+                    let digest = entries[range.clone()].iter().fold(FNV_OFFSET, |digest, entry| {
+                        fnv1a64_continue(digest, &entry.at.total_micros().to_le_bytes())
+                    });
+                    let rounds = range.len() / period;
+                    let what = if period == 1 { "line".to_owned() } else { format!("{period} lines") };
+                    let _ =
+                        writeln!(exact, "{:>16} the {what} above {rounds} times, times {digest:016x}", "...");
+                }
             }
-            let folded = &entries[from + len..from + len * times];
-            if let Some(last) = folded.last() {
-                let digest = folded.iter().fold(FNV_OFFSET, |digest, entry| {
-                    fnv1a64_continue(digest, &entry.at.total_micros().to_le_bytes())
-                });
-                let (more, until) = (times - 1, Seconds(last.at));
-                let what = if len == 1 { "the line above".to_owned() } else { format!("the {len} lines above") };
-                let _ = writeln!(exact, "{until:>16} {what} {more} times more, digest of times {digest:016x}");
-            }
-            from += len * times;
         }
         let _ = writeln!(exact, "{} frames, digest {:016x}", self.frames, self.frames_digest.0);
         exact
@@ -287,9 +294,25 @@ impl fmt::Display for What {
                 }
             },
             Self::Pattern(pattern) => {
-                let colour = pattern.colour;
-                write!(f, "indicator: {:?} ", pattern.kind)?;
-                write!(f, "#{:02X}{:02X}{:02X}", colour.red, colour.green, colour.blue)
+                f.write_str("indicator: ")?;
+                match pattern.kind {
+                    PatternKind::Beat([on, off, on_again, off_again])
+                        if (on, off) == (on_again, off_again) =>
+                    {
+                        write!(f, "{on} ms on, {off} ms off, ")?;
+                    }
+                    PatternKind::Beat([on, off, on_again, off_again]) => {
+                        write!(f, "{on}, {off}, {on_again}, {off_again} ms on and off, ")?;
+                    }
+                    PatternKind::Wave(step_ms) => write!(f, "breathing in steps of {step_ms} ms, ")?,
+                }
+                f.write_str(match pattern.colour {
+                    Colour::BLUE => "blue",
+                    Colour::GREEN => "green",
+                    Colour::RED => "red",
+                    Colour::WHITE => "white",
+                    Colour { .. } => "another colour",
+                })
             }
             Self::Flash(operation) => {
                 let kind = match operation.kind {
@@ -367,30 +390,6 @@ fn cause_name(cause: ResetCause) -> &'static str {
         ResetCause::Brownout => "a brownout",
         ResetCause::Watchdog => "the watchdog",
     }
-}
-
-/// A block of lines that stands several times in a row.
-struct Repeat {
-    len: usize,
-    times: usize,
-}
-
-/// The longest block that is folded: a round of an outage has some twenty lines.
-const BLOCK_LEN_MAX: usize = 48;
-/// Fewer repeats are easier to read in full.
-const REPEATS_MIN: usize = 3;
-
-/// The block at the start whose repeats cover the most lines.
-fn longest_repeat(lines: &[u64]) -> Repeat {
-    let mut best = Repeat { len: 1, times: 1 };
-    for len in 1..=BLOCK_LEN_MAX.min(lines.len() / REPEATS_MIN) {
-        let block = &lines[..len];
-        let times = lines.chunks_exact(len).take_while(|chunk| *chunk == block).count();
-        if times >= REPEATS_MIN && len * times > best.len * best.times {
-            best = Repeat { len, times };
-        }
-    }
-    best
 }
 
 /// A time as seconds with six decimals, computed without floats.

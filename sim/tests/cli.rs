@@ -187,7 +187,7 @@ fn a_failure_says_what_was_expected_what_was_so_and_how_to_replay_it() {
     let expected = [
         "FAILED after 21.8 s, in step 4 (line 9)\n",
         "  expected: device should be online to the cloud, within 20 s\n",
-        "  but:      the device in the cloud is neverseen, not online\n",
+        "  but:      the device in the cloud is never-seen, not online\n",
         "\nlast events\n",
         "home    did nothing\n",
     ];
@@ -211,7 +211,7 @@ fn of_many_cases_the_first_that_failed_is_replayed() {
     let folder = Folder::new("some").with("a.yaml", PASSES).with("b.yaml", FAILS).with("c.yaml", FAILS);
     let ended = folder.hil(&["run", "a.yaml", "b.yaml", "c.yaml"]);
     let expected =
-        ["ok    a ", "FAIL  b ", "FAIL  c ", "\n1 passed, 2 failed · ", "is neverseen, not online"];
+        ["ok    a ", "FAIL  b ", "FAIL  c ", "\n1 passed, 2 failed · ", "is never-seen, not online"];
     ended.check(1, &expected, &[]);
     assert_eq!(ended.last_line(), format!("  {HIL} run b.yaml --seed 1"));
 }

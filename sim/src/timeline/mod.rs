@@ -1,7 +1,6 @@
 //! A run as a person would tell it: who did what, when, one line each. It reads a finished trace and decides
 //! nothing; what is equal line by line from run to run are the story and the exact trace, not this.
 
-mod fold;
 mod palette;
 mod secrets;
 #[cfg(test)]
@@ -12,10 +11,10 @@ use std::fmt::{self, Write};
 
 use smoltcp::time::{Duration, Instant};
 
+use crate::fold::{Part, fold};
 use crate::scenario::Scenario;
 use crate::trace::{Entry, Trace, What, is_story};
 use crate::world::NodeId;
-use fold::{Part, fold};
 pub use palette::Palette;
 pub(crate) use secrets::Secrets;
 pub use words::{counted, grouped, ratio, spoken};
@@ -156,7 +155,7 @@ impl<'a> Timeline<'a> {
             | What::Router(_)
             | What::Cloud(_) => Detail::Details,
         };
-        let text = self.clean(&entry.what.to_string());
+        let text = self.clean(&self.trace.tell(&entry.what));
         Some(Told { at: entry.at, actor: entry.actor, text, detail })
     }
 

@@ -9,7 +9,7 @@ const HIDDEN_MIN: usize = 3;
 
 /// A stretch of lines.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// To be shown.
     Shown(Range<usize>),
     /// Rounds that repeat the one before; the last round stands in the part behind.
@@ -23,7 +23,7 @@ pub(super) enum Part {
 
 /// Splits lines, given by what makes two of them alike, into what is shown and what repeats. Of every repeat
 /// the first and the last round are shown.
-pub(super) fn fold<K: PartialEq>(lines: &[K]) -> Vec<Part> {
+pub(crate) fn fold<K: PartialEq>(lines: &[K]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut shown_from = 0;
     let mut at = 0;
