@@ -10,7 +10,9 @@ mod support;
 
 mod captive;
 mod config;
+mod credentials;
 mod dhcp;
 mod dns;
+mod flood;
 mod http;
 mod scan;
