@@ -9,6 +9,7 @@
 mod support;
 
 mod captive;
+mod cloud;
 mod config;
 mod credentials;
 mod dhcp;
