@@ -17,3 +17,4 @@ mod dns;
 mod flood;
 mod http;
 mod scan;
+mod weather;
