@@ -50,7 +50,11 @@ impl<A: Application> Device<A> {
                     self.uplink.start(now, &mut self.net, config, seed);
                 }
             }
-            Action::CloseCloud => self.uplink.close(now, &mut self.net, &mut self.application),
+            Action::CloseCloud => {
+                self.uplink.close(now, &mut self.net, &mut self.application);
+                // The cloud is to see the end at once, and not by its timeout, when the radio goes next.
+                self.net.poll(now, platform.phy());
+            }
             Action::Accept => self.accept(now, platform),
             Action::Reject(error) => self.reject(now, platform, *error),
             Action::EraseAll => self.erase_all(now, platform),
