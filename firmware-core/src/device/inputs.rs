@@ -209,7 +209,7 @@ impl<A: Application> Device<A> {
             }
             Route::Reboot => {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
-                self.portal.drop_client(&mut self.net, client);
+                self.portal.drop_client(now, &mut self.net, client);
                 // The phone is to see a closed connection, before the socket listens again.
                 self.net.poll(now, platform.phy());
                 return self.input(now, platform, &Input::RebootRequested);
