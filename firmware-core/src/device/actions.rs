@@ -50,7 +50,11 @@ impl<A: Application> Device<A> {
                     self.uplink.start(now, &mut self.net, config, seed);
                 }
             }
-            Action::CloseCloud => self.uplink.close(now, &mut self.net, &mut self.application),
+            Action::CloseCloud => {
+                self.uplink.close(now, &mut self.net, &mut self.application);
+                // The server hears of it before the radio does something else.
+                self.net.poll(now, platform.phy());
+            }
             Action::Accept => self.accept(now, platform),
             Action::Reject(error) => self.reject(now, platform, *error),
             Action::EraseAll => self.erase_all(now, platform),

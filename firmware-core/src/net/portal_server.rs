@@ -22,6 +22,8 @@ use crate::{Duration, Instant};
 const HTTP_PORT: u16 = 80;
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A phone that has its answer and does not close its side keeps others waiting no longer than this.
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A request that the device has to answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +70,10 @@ enum Client {
         until: Instant,
     },
     Closing {
+        until: Instant,
+    },
+    /// The phone has everything, our FIN included, and has not closed its side.
+    Lingering {
         until: Instant,
     },
 }
@@ -133,7 +139,8 @@ impl PortalServer {
             Client::Opening { until }
             | Client::Reading { until, .. }
             | Client::Sending { until, .. }
-            | Client::Closing { until } => Some(*until),
+            | Client::Closing { until }
+            | Client::Lingering { until } => Some(*until),
         });
         until.min().map(|at| (at, WakeReason::Portal))
     }
@@ -238,12 +245,15 @@ fn poll_client(
             }
             None
         }
-        Client::Closing { until } => {
+        Client::Closing { until } | Client::Lingering { until } => {
+            let until = *until;
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
             // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
-            if socket.state() == tcp::State::TimeWait || *until <= now {
+            if socket.state() == tcp::State::TimeWait || until <= now {
                 free(client, socket);
+            } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
+                *client = Client::Lingering { until: now + LINGER_LIMIT };
             }
             None
         }
@@ -268,7 +278,8 @@ fn on_opening(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'stati
         | Client::Reading { .. }
         | Client::Waiting { .. }
         | Client::Sending { .. }
-        | Client::Closing { .. } => *client = Client::Opening { until: now + REQUEST_TIMEOUT },
+        | Client::Closing { .. }
+        | Client::Lingering { .. } => *client = Client::Opening { until: now + REQUEST_TIMEOUT },
     }
 }
 
