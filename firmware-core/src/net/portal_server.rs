@@ -30,6 +30,8 @@ const RESET_TIMEOUT: Duration = Duration::from_secs(1);
 /// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
 /// would ask for it for ever, and everything behind it would wait.
 const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
+/// A phone that has its answer and does not close its side keeps others waiting no longer than this.
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A request that the device has to answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +83,10 @@ enum Client {
     },
     /// The connection was given up, and its reset has not left yet.
     Resetting {
+        until: Instant,
+    },
+    /// The phone has everything, our FIN included, and has not closed its side.
+    Lingering {
         until: Instant,
     },
 }
@@ -150,7 +156,8 @@ impl PortalServer {
             | Client::Reading { until, .. }
             | Client::Sending { until, .. }
             | Client::Closing { until }
-            | Client::Resetting { until } => Some(*until),
+            | Client::Resetting { until }
+            | Client::Lingering { until } => Some(*until),
         });
         until.chain(self.stuck.into_iter().flatten()).min().map(|at| (at, WakeReason::Portal))
     }
@@ -190,7 +197,8 @@ impl PortalServer {
                 | Client::Waiting { .. }
                 | Client::Sending { .. }
                 | Client::Closing { .. }
-                | Client::Resetting { .. } => None,
+                | Client::Resetting { .. }
+                | Client::Lingering { .. } => None,
             });
         if let Some((_, handle, client)) = idle.min_by_key(|(until, ..)| *until) {
             let socket = net.tcp_mut(handle);
@@ -319,14 +327,17 @@ fn poll_client(
             }
             None
         }
-        Client::Closing { until } => {
+        Client::Closing { until } | Client::Lingering { until } => {
+            let until = *until;
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
             // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
             if socket.state() == tcp::State::TimeWait {
                 free(client, socket);
-            } else if *until <= now {
+            } else if until <= now {
                 reset(now, client, socket);
+            } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
+                *client = Client::Lingering { until: now + LINGER_LIMIT };
             }
             None
         }
@@ -358,7 +369,8 @@ fn on_opening(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'stati
         | Client::Waiting { .. }
         | Client::Sending { .. }
         | Client::Closing { .. }
-        | Client::Resetting { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
+        | Client::Resetting { .. }
+        | Client::Lingering { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
     }
 }
 
