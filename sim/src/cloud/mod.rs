@@ -208,11 +208,12 @@ impl Cloud {
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
         self.changed = false;
         if self.powered {
+            self.stack.poll_ingress(now);
+            self.requested.clear();
             // Every round does some of the work there is, and a round that found none is the last.
             loop {
-                self.stack.poll(now);
-                self.requested.clear();
-                if !self.serve(now) {
+                let has_worked = self.serve(now);
+                if !self.stack.poll_egress(now) && !has_worked {
                     break;
                 }
             }

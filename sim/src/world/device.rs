@@ -207,7 +207,7 @@ impl World {
             }
             let turn = device.executor.turn(self.now);
             let Some(done_at) = self.take_effects(index) else { return self.brown_out(index) };
-            match turn {
+            match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
                 Turn::PowerLost => {
@@ -221,6 +221,17 @@ impl World {
             }
         }
         self.agenda.set_wake(node, Some(self.now));
+    }
+
+    /// A device that has said a lot leaves inputs for its next turn, which is then due at once.
+    fn unless_inputs_wait(&mut self, index: usize, turn: Turn) -> Turn {
+        let is_idle = |device: &mut DeviceNode| device.executor.queues().is_idle();
+        match turn {
+            Turn::Wake(Wake::At(..) | Wake::OnEvent) if !self.devices.get_mut(index).is_none_or(is_idle) => {
+                Turn::Wake(Wake::Now)
+            }
+            turn => turn,
+        }
     }
 
     fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {
