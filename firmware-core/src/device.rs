@@ -221,11 +221,12 @@ impl<A: Application> Device<A> {
     }
 
     fn poll_timers<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
-        if self.scan.until.is_some_and(|until| until <= now) {
+        let scan_failed = self.scan.until.is_some_and(|until| until <= now);
+        if scan_failed {
             self.on_scan_done(now, platform, false);
         }
         if self.provision.poll_timeout().is_none_or(|at| at > now) {
-            return false;
+            return scan_failed;
         }
         self.provision.handle_timeout(now, self.button.is_down(), &mut self.actions);
         self.run_actions(now, platform);

@@ -66,8 +66,11 @@ impl<A: Application> Device<A> {
             }
             Command::WifiShow => self.print_wifi(platform),
             Command::WifiScan => {
-                if self.scan.purpose.is_none() {
+                // A list that is on its way to a phone must stay as it is.
+                if self.scan.purpose.is_none() && !self.portal.is_listing() {
                     self.start_scan(now, platform, Purpose::Console, None);
+                } else {
+                    platform.print(format_args!("{}", reply::PROMPT));
                 }
             }
             Command::Firmware => {

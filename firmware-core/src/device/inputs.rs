@@ -216,6 +216,8 @@ impl<A: Application> Device<A> {
             Route::Reboot => {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
                 self.portal.drop_client(&mut self.net, client);
+                // The phone is to see a closed connection, before the socket listens again.
+                self.net.poll_egress(now, platform.phy());
                 return self.input(now, platform, &Input::RebootRequested);
             }
         };
@@ -228,8 +230,10 @@ impl<A: Application> Device<A> {
         if (fresh || self.portal.is_listing()) && !listing {
             return self.answer(now, platform, client, Route::WifiScan, Content::WifiScan);
         }
-        // There are as many places as there are clients.
-        let _ = self.scan.waiting.push(client);
+        // A phone that has gone may have left its place to the next. There are as many as there are clients.
+        if !self.scan.waiting.contains(&client) {
+            let _ = self.scan.waiting.push(client);
+        }
         if !listing {
             self.log(now, platform, format_args!("Scanning networks..."));
             self.start_scan(now, platform, Purpose::Portal, None);
@@ -244,8 +248,10 @@ impl<A: Application> Device<A> {
         route: Route,
         content: Content,
     ) {
-        platform.trace(Event::Request { route: route.name(), status: content.status().code() });
-        self.portal.answer(now, client, content);
+        let status = content.status().code();
+        if self.portal.answer(now, client, content) {
+            platform.trace(Event::Request { route: route.name(), status });
+        }
     }
 
     /// Stores a configuration before the phone is told that it is accepted.

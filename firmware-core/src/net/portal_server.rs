@@ -4,9 +4,9 @@
 //! decision back. Everything else happens here. One request a connection, as every answer says.
 
 use smoltcp::socket::{tcp, udp};
-use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address};
+use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv4Cidr};
 
-use super::{Net, TCP_SOCKETS};
+use super::{DHCP_SERVER_PORT, DNS_PORT, Net, TCP_SOCKETS, UDP_SOCKETS};
 use crate::hal::WakeReason;
 use crate::portal::config_request::{ConfigRequest, Invalid, parse_config};
 use crate::portal::dhcp::{DhcpServer, LeaseEvent, Outcome};
@@ -15,13 +15,19 @@ use crate::portal::form::Arguments;
 use crate::portal::http::{Parse, REQUEST_LEN_MAX, REQUEST_TIMEOUT, Request, Status, parse};
 use crate::portal::response::{CONTINUE, Content, Context, Response, Uri};
 use crate::portal::routes::{Route, route};
+use crate::portal::{AP_IP, AP_PREFIX_LEN};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
 /// The HTTP port.
 const HTTP_PORT: u16 = 80;
+/// A connection that is asked for and not completed for this long is a phone that has gone, or never was.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
+/// would ask for it for ever, and everything behind it would wait.
+const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than any DHCP or DNS answer of ours.
 const REPLY_LEN_MAX: usize = 576;
 
@@ -52,6 +58,10 @@ pub enum PortalEvent {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Client {
     Listening,
+    /// The connection has been asked for. smoltcp would repeat its answer for ever.
+    Opening {
+        until: Instant,
+    },
     Reading {
         until: Instant,
         continued: bool,
@@ -76,6 +86,8 @@ pub struct PortalServer {
     names: Names,
     captive: bool,
     clients: [Client; TCP_SOCKETS],
+    /// Until when the first datagram in each UDP socket may wait.
+    stuck: [Option<Instant>; UDP_SOCKETS],
 }
 
 impl PortalServer {
@@ -87,22 +99,23 @@ impl PortalServer {
             names: if captive { Names::Every } else { Names::SetupOnly },
             captive,
             clients: core::array::from_fn(|_| Client::Listening),
+            stuck: [None; UDP_SOCKETS],
         }
     }
 
     /// Forgets every client, as when the access point closes. Leases are remembered until the reboot.
     pub fn reset(&mut self) {
         self.clients = core::array::from_fn(|_| Client::Listening);
+        self.stuck = [None; UDP_SOCKETS];
     }
 
-    /// Answers a request that was [`PortalEvent::Asked`].
-    pub fn answer(&mut self, now: Instant, client: usize, content: Content) {
-        if let Some(client) = self.clients.get_mut(client)
-            && let Client::Waiting { head_only } = *client
-        {
-            let response = Response::new(content, head_only);
-            *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
-        }
+    /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
+    pub fn answer(&mut self, now: Instant, client: usize, content: Content) -> bool {
+        let Some(client) = self.clients.get_mut(client) else { return false };
+        let Client::Waiting { head_only } = *client else { return false };
+        let response = Response::new(content, head_only);
+        *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
+        true
     }
 
     /// Drops a client without an answer.
@@ -129,15 +142,17 @@ impl PortalServer {
     pub fn poll_timeout(&self) -> Option<(Instant, WakeReason)> {
         let until = self.clients.iter().filter_map(|client| match client {
             Client::Listening | Client::Waiting { .. } => None,
-            Client::Reading { until, .. } | Client::Sending { until, .. } | Client::Closing { until } => {
-                Some(*until)
-            }
+            Client::Opening { until }
+            | Client::Reading { until, .. }
+            | Client::Sending { until, .. }
+            | Client::Closing { until } => Some(*until),
         });
-        until.min().map(|at| (at, WakeReason::Portal))
+        until.chain(self.stuck.into_iter().flatten()).min().map(|at| (at, WakeReason::Portal))
     }
 
     /// Serves everybody. Call it again until it returns `None`, then poll the net.
     pub fn poll(&mut self, now: Instant, net: &mut Net, context: &Context<'_>) -> Option<PortalEvent> {
+        self.drop_stuck_datagrams(now, net);
         self.poll_dns(net);
         if let Some(ip) = self.poll_dhcp(now, net) {
             return Some(PortalEvent::Leased(ip));
@@ -150,7 +165,52 @@ impl PortalServer {
                 return event;
             }
         }
+        self.keep_listening(net);
         None
+    }
+
+    /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next
+    /// phone. Browsers open connections in advance, and take no harm when one is gone.
+    fn keep_listening(&mut self, net: &mut Net) {
+        let sockets = net.tcp.map(|handle| (handle, net.sockets.get::<tcp::Socket<'_>>(handle)));
+        if sockets.iter().any(|(_, socket)| !socket.is_active()) {
+            return;
+        }
+        let idle =
+            self.clients.iter_mut().zip(sockets).filter_map(|(client, (handle, socket))| match client {
+                Client::Reading { until, .. } if socket.recv_queue() == 0 => Some((*until, handle, client)),
+                Client::Listening
+                | Client::Opening { .. }
+                | Client::Reading { .. }
+                | Client::Waiting { .. }
+                | Client::Sending { .. }
+                | Client::Closing { .. } => None,
+            });
+        if let Some((_, handle, client)) = idle.min_by_key(|(until, ..)| *until) {
+            let socket = net.tcp_mut(handle);
+            socket.abort();
+            // The socket has just been closed, and the port is not 0. The phone sees a reset when it sends.
+            let _ = socket.listen(HTTP_PORT);
+            *client = Client::Listening;
+        }
+    }
+
+    fn drop_stuck_datagrams(&mut self, now: Instant, net: &mut Net) {
+        let ports = [DHCP_SERVER_PORT, DNS_PORT];
+        for ((handle, port), stuck) in net.udp.into_iter().zip(ports).zip(&mut self.stuck) {
+            let socket = net.udp_mut(handle);
+            *stuck = match *stuck {
+                _ if socket.send_queue() == 0 => None,
+                None => Some(now + DATAGRAM_TIMEOUT),
+                Some(until) if until > now => Some(until),
+                Some(_) => {
+                    socket.close();
+                    // It has just been closed, and the port is not 0.
+                    let _ = socket.bind(port);
+                    None
+                }
+            };
+        }
     }
 
     fn poll_dns(&mut self, net: &mut Net) {
@@ -158,6 +218,10 @@ impl PortalServer {
         let socket = net.udp_mut(handle);
         while socket.can_send() {
             let Ok((query, meta)) = socket.recv() else { return };
+            // An answer to another network has no way out.
+            if !is_neighbour(meta.endpoint.addr) {
+                continue;
+            }
             let mut reply = [0; REPLY_LEN_MAX];
             if let Some(len) = answer(query, self.names, &mut reply) {
                 let endpoint = udp::UdpMetadata::from(meta.endpoint);
@@ -188,6 +252,11 @@ impl PortalServer {
     }
 }
 
+fn is_neighbour(address: IpAddress) -> bool {
+    let IpAddress::Ipv4(address) = address;
+    Ipv4Cidr::new(AP_IP, AP_PREFIX_LEN).contains_addr(&address)
+}
+
 /// The DHCP client port.
 const DHCP_CLIENT_PORT: u16 = 68;
 
@@ -209,9 +278,19 @@ fn poll_client(
                 // The port is not 0 and the socket is closed, so that listening succeeds.
                 let _ = socket.listen(HTTP_PORT);
             }
-            if socket.may_recv() || socket.can_recv() {
+            if socket.is_active() {
+                *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT };
+                return poll_client(now, index, client, socket, captive, context);
+            }
+            None
+        }
+        Client::Opening { until } => {
+            if socket.state() != tcp::State::SynReceived {
                 *client = Client::Reading { until: now + REQUEST_TIMEOUT, continued: false };
                 return poll_client(now, index, client, socket, captive, context);
+            }
+            if *until <= now {
+                socket.abort();
             }
             None
         }
@@ -262,7 +341,8 @@ fn read_request(
     until: Instant,
     continued: bool,
 ) -> Option<PortalEvent> {
-    let may_recv = socket.may_recv();
+    // Not `may_recv`, which is true as long as anything is left to be read.
+    let has_closed = socket.state() != tcp::State::Established;
     // The connection's first bytes stand at the start of an empty buffer, so that all of them are in one piece.
     let buffer = socket.peek(REQUEST_LEN_MAX).unwrap_or_default();
     let refused = match parse(buffer, REQUEST_LEN_MAX) {
@@ -273,7 +353,7 @@ fn read_request(
             return Some(PortalEvent::Asked(asked));
         }
         Parse::Refused(status) => status,
-        Parse::NeedMore | Parse::NeedContinue if !may_recv => {
+        Parse::NeedMore | Parse::NeedContinue if has_closed => {
             // The phone closed in the middle of its request.
             socket.abort();
             return None;

@@ -193,6 +193,8 @@ impl Stage {
                 rssi: radio.rssi.0,
                 capacity: ROUTER_STATIONS_MAX,
             };
+            let spoken = radio.name.as_ref().map_or(router.name.as_str(), |name| name.as_str());
+            self.world.trace.set_address_name(bssid, spoken);
             if let Some(name) = &radio.name {
                 self.access_point_names.insert(name.as_str().to_owned(), bssid);
             }

@@ -45,6 +45,14 @@ fn same<T: PartialEq + ?Sized>(
     if is == expected { Ok(()) } else { Err(format!("{what} is {}, not {}", show(is), show(expected))) }
 }
 
+fn presence_name(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Online => "online",
+        Presence::Offline => "offline",
+        Presence::NeverSeen => "never-seen",
+    }
+}
+
 impl Stage {
     /// Whether everything that is expected is so now; the error names the first that is not.
     pub(super) fn check(&mut self, node: NodeId, expect: &Expect, console_from: usize) -> Result<(), String> {
@@ -163,7 +171,7 @@ impl Stage {
                 (_, Some(DeviceStatus::Online)) => Presence::Online,
                 (_, Some(DeviceStatus::Offline)) | (Some(_), None) => Presence::Offline,
             };
-            same("the device in the cloud", &is, presence, |is| format!("{is:?}").to_lowercase())?;
+            same("the device in the cloud", &is, presence, |is| presence_name(*is).to_owned())?;
         }
         if let Some(region) = region {
             let is = id.and_then(|id| self.region_of(id)).unwrap_or("none");

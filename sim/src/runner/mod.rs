@@ -129,7 +129,8 @@ pub fn run_watched(
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let mut trace = runner.stage.world.trace;
     trace.sort();
-    let failure = failure.or_else(|| check_secrets(&trace, &runner.stage.secrets));
+    // A secret that is told is worse than a step that fails.
+    let failure = check_secrets(&trace, &runner.stage.secrets).or(failure);
     Outcome { trace, elapsed, failure }
 }
 

@@ -206,7 +206,10 @@ impl World {
                 return;
             }
             let turn = device.executor.turn(self.now);
-            let Some(done_at) = self.take_effects(index) else { return self.brown_out(index) };
+            let done_at = match self.take_effects(index) {
+                Ok(done_at) => done_at,
+                Err(at) => return self.brown_out(index, at),
+            };
             match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
@@ -256,26 +259,28 @@ impl World {
     }
 
     /// The supply sags: the processor starts again, as after any loss of power.
-    fn brown_out(&mut self, index: usize) {
+    fn brown_out(&mut self, index: usize, at: Instant) {
         let node = NodeId::Device(index);
         let Some(device) = self.devices.get_mut(index) else { return };
         device.brownout = false;
         device.fault_fired = true;
         device.stop(Power::Starting);
         let epoch = device.epoch;
-        self.trace.push(self.now, node, What::Brownout);
+        self.trace.push(at, node, What::Brownout);
         self.vanish(node);
         let boot = Event::Boot { device: index, epoch, cause: ResetCause::Brownout };
-        self.queue.schedule(self.now + BOOT_TIME, boot);
+        self.queue.schedule(at + BOOT_TIME, boot);
     }
 
-    /// Takes down what the device did in a turn; returns when its flash is done, or `None` when its supply
-    /// could not bear the radio.
-    fn take_effects(&mut self, index: usize) -> Option<Instant> {
+    /// Takes down what the device did in a turn; returns when its flash is done.
+    ///
+    /// # Errors
+    /// When its supply could not bear the radio: the time at which it sagged.
+    fn take_effects(&mut self, index: usize) -> Result<Instant, Instant> {
         let node = NodeId::Device(index);
         let mut at = self.now;
         let mut follow = std::mem::take(&mut self.follow);
-        let device = self.devices.get_mut(index)?;
+        let Some(device) = self.devices.get_mut(index) else { return Ok(at) };
         let DeviceNode { executor, state, last_error, line, brownout, .. } = device;
         let queues = executor.queues();
         for effect in queues.effects() {
@@ -283,7 +288,7 @@ impl World {
                 Effect::Frame(frame) => follow.push(Follow::Frame(at, frame.to_vec())),
                 Effect::Radio(command) => {
                     if *brownout && *command != RadioCommand::Off {
-                        return None;
+                        return Err(at);
                     }
                     self.trace.push(at, node, What::Radio(command.clone()));
                     follow.push(Follow::Radio(at, command.clone()));
@@ -317,7 +322,7 @@ impl World {
             }
         }
         self.follow = follow;
-        Some(at)
+        Ok(at)
     }
 }
 

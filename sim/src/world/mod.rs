@@ -167,6 +167,7 @@ impl World {
     pub fn add_device(&mut self, name: &str, device: DeviceNode) -> NodeId {
         let node = NodeId::Device(self.devices.len());
         self.air.add_radio(node, device.mac());
+        self.trace.set_address_name(device.mac(), name);
         self.devices.push(device);
         self.register(node, name)
     }
@@ -181,6 +182,7 @@ impl World {
     ) -> NodeId {
         let node = NodeId::Phone(self.phones.len());
         self.air.add_radio(node, wifi);
+        self.trace.set_address_name(wifi, name);
         self.internet.insert(cellular.0, node);
         self.phones.push(phone);
         self.register(node, name)
