@@ -8,6 +8,7 @@ mod boot;
 mod console;
 mod inputs;
 mod log;
+mod scan;
 
 use heapless::Vec;
 
@@ -15,23 +16,19 @@ use crate::application::Application;
 use crate::config::Config;
 use crate::console::Console;
 use crate::hal::{Boot, Platform, ResetCause, Wake, WakeReason, soonest};
-use crate::net::{Buffers, Net, PortalServer, TCP_SOCKETS, Uplink};
+use crate::net::{Buffers, Net, PortalServer, Uplink};
 use crate::panel::{Button, Hold, Pattern, state_pattern};
+use crate::portal::config_request::ConfigRequest;
 use crate::portal::name::{ap_bssid, ap_ssid};
-use crate::portal::scan_list::ScanList;
 use crate::provision::{Actions, Candidate, InUse, Provision};
 use crate::random::SplitMix64;
 use crate::store::Store;
 use crate::trace::{Event, State};
 use crate::{Duration, Instant, config};
+use scan::Scan;
 
 /// Passes over all rooms in one poll. What is left after that asks for another poll at once.
 const PASSES_MAX: u8 = 16;
-/// A scan that is younger than this answers `/wifi_scan.json` at once: a page that refreshes does not make
-/// the access point deaf again and again.
-const SCAN_FRESH: Duration = Duration::from_secs(10);
-/// A radio that does not finish a scan for this long has failed it (Edgent's limit).
-const SCAN_LIMIT: Duration = Duration::from_secs(20);
 /// The access point's channel (the framework's default, which Edgent keeps).
 const AP_CHANNEL: u8 = 1;
 
@@ -46,17 +43,22 @@ pub struct Device<A> {
     trial: Option<Config>,
     /// The configuration that has proven itself.
     valid: Option<Config>,
-    /// What was stored by `/config` and will be tried after the restart, to recognise a double submit.
-    submitted: Option<Config>,
+    /// What was stored and will be tried after the restart, to recognise a double submit.
+    submitted: Option<ConfigRequest>,
+    /// Whether the latest erasure has left nothing.
+    is_erased: bool,
     net: Net,
     portal: PortalServer,
     uplink: Uplink,
     radio: RadioState,
+    /// The access point that was chosen, and whether it has let us in.
+    link: Option<(Candidate, bool)>,
     /// Stations of our access point.
     stations: Vec<[u8; 6], STATIONS_MAX>,
     scan: Scan,
     button: Button,
     hold: Hold,
+    hold_since: Instant,
     shown: Option<Pattern>,
     state_since: Instant,
     console: Console,
@@ -82,27 +84,6 @@ enum RadioState {
         up: bool,
     },
     Station,
-}
-
-/// The scan under way and the result of the last one.
-struct Scan {
-    list: ScanList,
-    /// The strongest access point of the wanted network in the scan under way.
-    best: Option<Candidate>,
-    heard: u8,
-    purpose: Option<Purpose>,
-    until: Option<Instant>,
-    done_at: Option<Instant>,
-    /// Phones that wait for the result.
-    waiting: Vec<usize, TCP_SOCKETS>,
-}
-
-/// Who asked for the scan under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
-    Portal,
-    Station,
-    Console,
 }
 
 impl<A: Application> Device<A> {
@@ -131,22 +112,17 @@ impl<A: Application> Device<A> {
             trial: loaded.trial,
             valid: loaded.valid,
             submitted: None,
+            is_erased: false,
             net,
             portal: PortalServer::new(&boot.product),
             uplink: Uplink::new(boot.product),
             radio: RadioState::Off,
+            link: None,
             stations: Vec::new(),
-            scan: Scan {
-                list: ScanList::new(),
-                best: None,
-                heard: 0,
-                purpose: None,
-                until: None,
-                done_at: None,
-                waiting: Vec::new(),
-            },
+            scan: Scan::new(),
             button: Button::default(),
             hold: Hold::None,
+            hold_since: boot.now,
             shown: None,
             state_since: boot.now,
             console: Console::new(),
@@ -172,6 +148,8 @@ impl<A: Application> Device<A> {
         self.net.poll_ingress(now, platform.phy());
         for _ in 0..PASSES_MAX {
             busy = self.pass(now, platform);
+            // Whatever happened may concern the product, and what it sends may take another pass.
+            application_is_due |= busy;
             if !busy && core::mem::take(&mut application_is_due) {
                 busy = self.poll_application(now);
             }
@@ -221,12 +199,12 @@ impl<A: Application> Device<A> {
     }
 
     fn poll_timers<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
-        let scan_failed = self.scan.until.is_some_and(|until| until <= now);
-        if scan_failed {
+        let scan_is_over = self.scan.until.is_some_and(|until| until <= now);
+        if scan_is_over {
             self.on_scan_done(now, platform, false);
         }
         if self.provision.poll_timeout().is_none_or(|at| at > now) {
-            return scan_failed;
+            return scan_is_over;
         }
         self.provision.handle_timeout(now, self.button.is_down(), &mut self.actions);
         self.run_actions(now, platform);
@@ -276,15 +254,23 @@ impl<A: Application> Device<A> {
     /// Shows what the button or the state calls for, when that changes.
     fn show_pattern<P: Platform>(&mut self, now: Instant, platform: &mut P) {
         let hold = self.button.hold(now);
-        if hold == self.hold && self.shown.is_some() {
-            return;
+        if hold != self.hold {
+            self.hold = hold;
+            self.hold_since = now;
         }
-        self.hold = hold;
         let state = state_pattern(self.provision.state(), self.state_since);
-        let pattern = hold.pattern(now).unwrap_or(state);
+        let pattern = hold.pattern(self.hold_since).unwrap_or(state);
         if self.shown != Some(pattern) {
             platform.show(pattern);
             self.shown = Some(pattern);
+        }
+    }
+
+    /// The access point of the network in use.
+    fn link(&self) -> Option<&Candidate> {
+        match &self.link {
+            Some((candidate, true)) => Some(candidate),
+            Some((_, false)) | None => None,
         }
     }
 }

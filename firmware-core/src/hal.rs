@@ -1,9 +1,9 @@
 //! The hardware as the product logic sees it. A platform implements these traits; nothing here decides.
 //!
-//! Frames go through [`smoltcp::phy::Device`] and flash through [`embedded_storage::nor_flash::NorFlash`],
+//! Frames go through [`smoltcp::phy::Device`] and flash through [`embedded_storage::nor_flash::MultiwriteNorFlash`],
 //! so that drivers written for those serve as they are.
 
-use embedded_storage::nor_flash::NorFlash;
+use embedded_storage::nor_flash::MultiwriteNorFlash;
 use smoltcp::phy;
 use smoltcp::wire::EthernetAddress;
 
@@ -16,8 +16,9 @@ use crate::{Duration, Instant};
 pub trait Platform: Radio + Panel + Console + TraceSink {
     /// The Ethernet side of the radio.
     type Phy: phy::Device;
-    /// The flash partition that holds the two configuration slots, and nothing else.
-    type Flash: NorFlash;
+    /// The flash partition that holds the two configuration slots, and nothing else. The store programs marks
+    /// into words that were written before.
+    type Flash: MultiwriteNorFlash;
     /// The encrypted channel to the cloud.
     type Secure: SecureChannel;
 

@@ -1,6 +1,6 @@
 //! Carrying out what the state machine decided, in order.
 
-use super::{AP_CHANNEL, Device, Purpose, RadioState, SCAN_LIMIT};
+use super::{AP_CHANNEL, Device, RadioState};
 use crate::Instant;
 use crate::application::Application;
 use crate::config::{Config, ProvisionError};
@@ -50,13 +50,22 @@ impl<A: Application> Device<A> {
                     self.uplink.start(now, &mut self.net, config, seed);
                 }
             }
-            Action::CloseCloud => self.uplink.close(now, &mut self.net, &mut self.application),
+            Action::CloseCloud => {
+                self.uplink.close(now, &mut self.net, &mut self.application);
+                // The cloud is to see the end at once, and not by its timeout, when the radio goes next.
+                self.net.poll(now, platform.phy());
+            }
             Action::Accept => self.accept(now, platform),
             Action::Reject(error) => self.reject(now, platform, *error),
             Action::EraseAll => self.erase_all(now, platform),
             Action::RoundFailed(error) => platform.trace(Event::RoundFailed(*error)),
             Action::ConfigTimedOut => platform.trace(Event::ConfigTimeout),
-            Action::Reboot(cause) => self.reboot = Some(*cause),
+            Action::Reboot(cause) => {
+                if self.provision.state() == State::Error {
+                    self.log(now, platform, format_args!("Restarting after error."));
+                }
+                self.reboot = Some(*cause);
+            }
         }
         None
     }
@@ -65,22 +74,22 @@ impl<A: Application> Device<A> {
         platform.trace(Event::State { from, to });
         self.log(now, platform, format_args!("{from} => {to}"));
         self.state_since = now;
-        self.shown = None;
         match to {
             State::SwitchToSta => self.log(now, platform, format_args!("Switching to STA...")),
-            State::Error => self.log(now, platform, format_args!("Restarting after error.")),
             State::ResetConfig => self.log(now, platform, format_args!("Resetting configuration!")),
             State::Init
             | State::WaitConfig
             | State::Configuring
             | State::ConnectingNet
             | State::ConnectingCloud
-            | State::Running => {}
+            | State::Running
+            | State::Error => {}
         }
     }
 
     fn open_ap<P: Platform>(&mut self, now: Instant, platform: &mut P) {
-        self.drop_scan();
+        self.drop_scan(platform);
+        self.link = None;
         self.stations.clear();
         self.portal.reset();
         self.submitted = None;
@@ -99,42 +108,14 @@ impl<A: Application> Device<A> {
             platform.command(RadioCommand::Off);
         }
         self.radio = RadioState::Off;
-        self.drop_scan();
+        self.link = None;
+        self.drop_scan(platform);
         self.net.close();
-    }
-
-    fn scan_for_network<P: Platform>(&mut self, now: Instant, platform: &mut P, directed: bool) {
-        self.radio = RadioState::Station;
-        let config = active(&self.trial, &self.valid, self.provision.in_use());
-        let probe = if directed { config.map(|config| config.ssid.clone()) } else { None };
-        self.start_scan(now, platform, Purpose::Station, probe);
-    }
-
-    /// Starts a scan; one that is under way is overtaken.
-    pub(super) fn start_scan<P: Platform>(
-        &mut self,
-        now: Instant,
-        platform: &mut P,
-        purpose: Purpose,
-        probe: Option<crate::config::Ssid>,
-    ) {
-        platform.trace(Event::ScanStarted);
-        platform.command(RadioCommand::Scan { probe });
-        self.scan.best = None;
-        self.scan.heard = 0;
-        self.scan.purpose = Some(purpose);
-        self.scan.until = Some(now + SCAN_LIMIT);
-        self.scan.list.clear();
-    }
-
-    fn drop_scan(&mut self) {
-        self.scan.purpose = None;
-        self.scan.until = None;
-        self.scan.waiting.clear();
     }
 
     fn join<P: Platform>(&mut self, now: Instant, platform: &mut P, candidate: &Candidate) {
         let Some(config) = active(&self.trial, &self.valid, self.provision.in_use()) else { return };
+        self.link = Some((candidate.clone(), false));
         platform.trace(Event::Joining(candidate.bssid));
         platform.command(RadioCommand::Join {
             ssid: config.ssid.clone(),
@@ -185,7 +166,9 @@ impl<A: Application> Device<A> {
         self.trial = None;
         self.valid = None;
         self.submitted = None;
-        match self.store.erase_all(platform.flash()) {
+        let result = self.store.erase_all(platform.flash());
+        self.is_erased = result.is_ok();
+        match result {
             Ok(()) => {
                 platform.trace(Event::Erased);
                 self.log(now, platform, format_args!("Configuration stored to flash"));

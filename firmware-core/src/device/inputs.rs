@@ -1,24 +1,38 @@
 //! What comes from the radio, the button, the phones and the cloud, turned into inputs of the state machine.
 
 use super::actions::active;
-use super::{Device, Purpose, RadioState, SCAN_FRESH};
+use super::{Device, RadioState};
 use crate::Instant;
 use crate::application::Application;
-use crate::config::Config;
-use crate::hal::{Network, Platform, RadioEvent};
+use crate::hal::{Platform, RadioEvent};
 use crate::net::{AddressEvent, Asked, PortalEvent, UplinkEvent};
 use crate::panel::{ButtonEvent, HOLD_ACTION};
 use crate::portal::config_request::ConfigRequest;
+use crate::portal::http::Status;
 use crate::portal::name::ap_bssid;
 use crate::portal::response::{
     CONFIG_BUSY, CONFIG_INVALID, CONFIG_NOT_STORED, CONFIG_OK, CONFIG_SAVED, Content, Context, RESET_OK,
 };
 use crate::portal::routes::Route;
-use crate::provision::{Candidate, InUse, Input};
+use crate::provision::{InUse, Input};
 use crate::trace::{Event, State, Stored};
 
 /// Events taken from one source in one pass.
 const EVENTS_MAX: u8 = 64;
+/// The configuration could not be erased.
+const RESET_FAILED: Content =
+    Content::Json(Status::InternalError, r#"{"status":"error","msg":"Configuration not erased"}"#);
+
+/// What has become of a configuration that was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// It is in flash.
+    Stored,
+    /// Another one is about to be tried.
+    Busy,
+    /// Flash failed.
+    NotStored,
+}
 
 impl<A: Application> Device<A> {
     pub(super) fn poll_radio<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
@@ -31,22 +45,21 @@ impl<A: Application> Device<A> {
         busy
     }
 
+    /// An event that belongs to a role the radio no longer has comes too late to matter.
     fn on_radio_event<P: Platform>(&mut self, now: Instant, platform: &mut P, event: RadioEvent) {
-        match event {
-            RadioEvent::ApStarted => {
-                if let RadioState::AccessPoint { up } = &mut self.radio {
-                    *up = true;
-                    platform.trace(Event::ApUp(self.ap_ssid.clone()));
-                }
+        match (&mut self.radio, event) {
+            (RadioState::AccessPoint { up }, RadioEvent::ApStarted) => {
+                *up = true;
+                platform.trace(Event::ApUp(self.ap_ssid.clone()));
             }
-            RadioEvent::StationJoined(mac) => {
+            (RadioState::AccessPoint { .. }, RadioEvent::StationJoined(mac)) => {
                 platform.trace(Event::ClientJoined(mac));
                 if !self.stations.contains(&mac.0) {
                     // One more than are remembered only means that it is not waited for.
                     let _ = self.stations.push(mac.0);
                 }
             }
-            RadioEvent::StationLeft(mac) => {
+            (RadioState::AccessPoint { .. }, RadioEvent::StationLeft(mac)) => {
                 platform.trace(Event::ClientLeft(mac));
                 self.portal.handle_station_left(mac);
                 self.stations.retain(|station| *station != mac.0);
@@ -54,61 +67,37 @@ impl<A: Application> Device<A> {
                     self.input(now, platform, &Input::ApEmpty);
                 }
             }
-            RadioEvent::ScanResult(network) => self.on_network(network),
-            RadioEvent::ScanDone(done) => self.on_scan_done(now, platform, done),
-            RadioEvent::Joined => {
-                if let Some(config) = active(&self.trial, &self.valid, self.provision.in_use()) {
-                    platform.trace(Event::Joined(config.ssid.clone()));
-                }
-                self.input(now, platform, &Input::Joined);
-            }
-            RadioEvent::JoinFailed(failure) => {
+            (RadioState::Station, RadioEvent::Joined) => self.on_joined(now, platform),
+            (RadioState::Station, RadioEvent::JoinFailed(failure)) => {
                 platform.trace(Event::JoinFailed(failure));
                 self.input(now, platform, &Input::JoinFailed(failure));
             }
-            RadioEvent::Disconnected(reason) => {
-                if self.radio == RadioState::Station {
-                    platform.trace(Event::Disconnected(reason));
-                    self.input(now, platform, &Input::LinkLost);
-                }
+            (RadioState::Station, RadioEvent::Disconnected(reason)) => {
+                self.link = None;
+                platform.trace(Event::Disconnected(reason));
+                self.input(now, platform, &Input::LinkLost);
             }
+            (_, RadioEvent::ScanResult(network)) => self.on_network(network),
+            (_, RadioEvent::ScanDone(done)) => self.on_scan_done(now, platform, done),
+            (
+                RadioState::Off | RadioState::Station,
+                RadioEvent::ApStarted | RadioEvent::StationJoined(_) | RadioEvent::StationLeft(_),
+            )
+            | (
+                RadioState::Off | RadioState::AccessPoint { .. },
+                RadioEvent::Joined | RadioEvent::JoinFailed(_) | RadioEvent::Disconnected(_),
+            ) => {}
         }
     }
 
-    fn on_network(&mut self, network: Network) {
-        self.scan.heard = self.scan.heard.saturating_add(1);
-        let wanted = active(&self.trial, &self.valid, self.provision.in_use());
-        if wanted.is_some_and(|config| config.ssid == network.ssid)
-            && self.scan.best.as_ref().is_none_or(|best| best.rssi < network.rssi)
-        {
-            let Network { bssid, channel, rssi, .. } = network;
-            self.scan.best = Some(Candidate { bssid, channel, rssi });
+    fn on_joined<P: Platform>(&mut self, now: Instant, platform: &mut P) {
+        if let Some((_, is_joined)) = &mut self.link {
+            *is_joined = true;
         }
-        self.scan.list.add(network);
-    }
-
-    pub(super) fn on_scan_done<P: Platform>(&mut self, now: Instant, platform: &mut P, done: bool) {
-        let Some(purpose) = self.scan.purpose.take() else { return };
-        self.scan.until = None;
-        platform.trace(Event::ScanDone(self.scan.heard));
-        let heard = self.scan.heard;
-        match purpose {
-            Purpose::Portal => {
-                self.log(now, platform, format_args!("Found networks: {heard}"));
-                if !done {
-                    self.scan.list.clear();
-                }
-                self.scan.done_at = done.then_some(now);
-                for client in core::mem::take(&mut self.scan.waiting) {
-                    self.answer(now, platform, client, Route::WifiScan, Content::WifiScan);
-                }
-            }
-            Purpose::Station => {
-                let candidate = self.scan.best.take();
-                self.input(now, platform, &Input::ScanDone(candidate));
-            }
-            Purpose::Console => self.print_scan(platform),
+        if let Some(config) = active(&self.trial, &self.valid, self.provision.in_use()) {
+            platform.trace(Event::Joined(config.ssid.clone()));
         }
+        self.input(now, platform, &Input::Joined);
     }
 
     pub(super) fn poll_button<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
@@ -195,23 +184,28 @@ impl<A: Application> Device<A> {
             Route::Redirect => Content::Redirect,
             Route::NotFound => Content::NotFound(uri),
             Route::Config => {
-                let content = match config {
-                    Some(Ok(request)) => self.on_config(now, platform, request),
-                    Some(Err(_)) | None => {
-                        self.log(now, platform, format_args!("Configuration invalid"));
-                        CONFIG_INVALID
-                    }
+                let Some(Ok(request)) = config else {
+                    self.log(now, platform, format_args!("Configuration invalid"));
+                    return self.answer(now, platform, client, route, CONFIG_INVALID);
                 };
-                self.answer(now, platform, client, route, content.clone());
-                if content == CONFIG_OK || content == CONFIG_SAVED {
+                let is_saved = request.save;
+                let content = match self.take_config(now, platform, request) {
+                    Taken::Stored if is_saved => CONFIG_SAVED,
+                    Taken::Stored => CONFIG_OK,
+                    Taken::Busy => CONFIG_BUSY,
+                    Taken::NotStored => CONFIG_NOT_STORED,
+                };
+                let is_stored = content == CONFIG_OK || content == CONFIG_SAVED;
+                self.answer(now, platform, client, route, content);
+                if is_stored {
                     self.input(now, platform, &Input::ConfigStored);
                 }
                 return;
             }
-            Route::WifiScan => return self.on_scan_wanted(now, platform, client),
+            Route::WifiScan => return self.scan_for_phone(now, platform, client),
             Route::Reset => {
                 self.input(now, platform, &Input::ResetRequested);
-                RESET_OK
+                if self.is_erased { RESET_OK } else { RESET_FAILED }
             }
             Route::Reboot => {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
@@ -224,23 +218,7 @@ impl<A: Application> Device<A> {
         self.answer(now, platform, client, route, content);
     }
 
-    fn on_scan_wanted<P: Platform>(&mut self, now: Instant, platform: &mut P, client: usize) {
-        let fresh = self.scan.done_at.is_some_and(|at| at + SCAN_FRESH > now);
-        let listing = self.scan.purpose == Some(Purpose::Portal);
-        if (fresh || self.portal.is_listing()) && !listing {
-            return self.answer(now, platform, client, Route::WifiScan, Content::WifiScan);
-        }
-        // A phone that has gone may have left its place to the next. There are as many as there are clients.
-        if !self.scan.waiting.contains(&client) {
-            let _ = self.scan.waiting.push(client);
-        }
-        if !listing {
-            self.log(now, platform, format_args!("Scanning networks..."));
-            self.start_scan(now, platform, Purpose::Portal, None);
-        }
-    }
-
-    fn answer<P: Platform>(
+    pub(super) fn answer<P: Platform>(
         &mut self,
         now: Instant,
         platform: &mut P,
@@ -254,41 +232,36 @@ impl<A: Application> Device<A> {
         }
     }
 
-    /// Stores a configuration before the phone is told that it is accepted.
-    fn on_config<P: Platform>(&mut self, now: Instant, platform: &mut P, request: ConfigRequest) -> Content {
-        let done = if request.save { CONFIG_SAVED } else { CONFIG_OK };
-        if self.provision.state() == State::SwitchToSta {
-            // A phone that sends twice hears the same again; another phone comes too late.
-            return if self.submitted.as_ref() == Some(&request.config) { done } else { CONFIG_BUSY };
-        }
-        self.log(now, platform, format_args!("Applying configuration..."));
-        self.log_config(now, platform, &request.config);
-        if self.store_config(now, platform, &request.config, request.save) {
-            self.submitted = Some(request.config);
-            done
-        } else {
-            CONFIG_NOT_STORED
-        }
-    }
-
-    /// Writes a configuration to flash; returns whether it is there.
-    pub(super) fn store_config<P: Platform>(
+    /// Writes a configuration to flash, before whoever sent it is told that it is accepted.
+    pub(super) fn take_config<P: Platform>(
         &mut self,
         now: Instant,
         platform: &mut P,
-        config: &Config,
-        save: bool,
-    ) -> bool {
-        let (result, stored) = if save {
-            (self.store.save_valid(platform.flash(), config), Stored::Valid)
+        request: ConfigRequest,
+    ) -> Taken {
+        if self.provision.state() == State::SwitchToSta {
+            // A phone that sends twice hears the same again; another phone comes too late.
+            let is_same = self.submitted.as_ref() == Some(&request);
+            return if is_same { Taken::Stored } else { Taken::Busy };
+        }
+        self.log(now, platform, format_args!("Applying configuration..."));
+        self.log_config(now, platform, &request.config);
+        let (result, stored) = if request.save {
+            (self.store.save_valid(platform.flash(), &request.config), Stored::Valid)
         } else {
-            (self.store.save_trial(platform.flash(), config), Stored::Trial)
+            (self.store.save_trial(platform.flash(), &request.config), Stored::Trial)
         };
         match result {
-            Ok(()) => platform.trace(Event::Stored(stored)),
-            Err(error) => self.on_flash_failed(now, platform, error),
+            Ok(()) => {
+                platform.trace(Event::Stored(stored));
+                self.submitted = Some(request);
+                Taken::Stored
+            }
+            Err(error) => {
+                self.on_flash_failed(now, platform, error);
+                Taken::NotStored
+            }
         }
-        result.is_ok()
     }
 
     pub(super) fn poll_uplink<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
@@ -349,6 +322,7 @@ impl<A: Application> Device<A> {
             UplinkEvent::Redirected(host, port) => {
                 self.log(now, platform, format_args!("Redirecting to {host}:{port}"));
                 platform.trace(Event::Redirected(host, port));
+                self.input(now, platform, &Input::Redirected);
             }
             UplinkEvent::TooManyRedirects => self.input(now, platform, &Input::CloudFailed),
             UplinkEvent::Lost(reason) => {

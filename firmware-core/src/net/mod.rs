@@ -13,7 +13,8 @@ use smoltcp::socket::{Socket, dhcpv4, tcp, udp};
 use smoltcp::wire::{DhcpOption, EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
 use crate::config::StaticIp;
-use crate::portal::{AP_IP, AP_PREFIX_LEN};
+use crate::portal::config_request::is_usable;
+use crate::portal::{AP_IP, AP_PREFIX_LEN, dhcp, dns};
 use crate::{Duration, Instant};
 pub use portal_server::{Asked, PortalEvent, PortalServer};
 pub use uplink::{Uplink, UplinkEvent};
@@ -34,10 +35,6 @@ pub const UDP_PACKETS: usize = 6;
 
 /// The option that tells a DHCP server the host's name (RFC 2132 section 3.14).
 const DHCP_OPTION_HOST_NAME: u8 = 12;
-/// The name server port.
-const DNS_PORT: u16 = 53;
-/// The DHCP server port.
-const DHCP_SERVER_PORT: u16 = 67;
 /// First of the ports that RFC 6335 leaves to clients.
 const EPHEMERAL_FIRST: u16 = 49_152;
 /// A DISCOVER or REQUEST without an answer is repeated after this.
@@ -129,8 +126,8 @@ impl Net {
         self.iface = Some(iface);
         let [first, second] = self.udp;
         // The sockets have just been closed and the ports are not 0, so that binding succeeds.
-        let _ = self.udp_mut(first).bind(DHCP_SERVER_PORT);
-        let _ = self.udp_mut(second).bind(DNS_PORT);
+        let _ = self.udp_mut(first).bind(dhcp::SERVER_PORT);
+        let _ = self.udp_mut(second).bind(dns::PORT);
     }
 
     /// Becomes a station without an address yet: asks for one.
@@ -157,11 +154,12 @@ impl Net {
         fixed: &StaticIp,
     ) -> bool {
         self.close();
-        let Some(prefix_len) = prefix_len(fixed.mask) else { return false };
-        if fixed.ip.is_unspecified() || fixed.ip.is_multicast() || fixed.ip.is_broadcast() {
+        if !is_usable(fixed) {
             return false;
         }
         let mut iface = new_interface(now, phy, self.mac, seed);
+        // A usable mask is one run of ones.
+        let prefix_len = u8::try_from(fixed.mask.to_bits().leading_ones()).unwrap_or(32);
         let gateway = (!fixed.gateway.is_unspecified()).then_some(fixed.gateway);
         set_address(&mut iface, Some(Ipv4Cidr::new(fixed.ip, prefix_len)), gateway);
         self.iface = Some(iface);
@@ -286,15 +284,4 @@ fn set_address(iface: &mut Interface, address: Option<Ipv4Cidr>, gateway: Option
         // The table has room for two routes and holds at most this one.
         let _ = iface.routes_mut().add_default_ipv4_route(gateway);
     }
-}
-
-/// The length of a mask's run of ones; `None` when they are not one run. An unset mask counts as /24, the
-/// usual home network.
-fn prefix_len(mask: Ipv4Address) -> Option<u8> {
-    let bits = u32::from(mask);
-    if bits == 0 {
-        return Some(AP_PREFIX_LEN);
-    }
-    let ones = bits.leading_ones();
-    (bits.count_ones() == ones).then(|| u8::try_from(ones).unwrap_or(32))
 }

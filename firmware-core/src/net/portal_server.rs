@@ -6,11 +6,11 @@
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv4Cidr};
 
-use super::{DHCP_SERVER_PORT, DNS_PORT, Net, TCP_SOCKETS, UDP_SOCKETS};
+use super::{Net, TCP_SOCKETS, UDP_SOCKETS};
 use crate::hal::WakeReason;
 use crate::portal::config_request::{ConfigRequest, Invalid, parse_config};
-use crate::portal::dhcp::{DhcpServer, LeaseEvent, Outcome};
-use crate::portal::dns::{Names, answer};
+use crate::portal::dhcp::{self, DhcpServer, LeaseEvent, Outcome};
+use crate::portal::dns::{self, Names, answer};
 use crate::portal::form::Arguments;
 use crate::portal::http::{Parse, REQUEST_LEN_MAX, REQUEST_TIMEOUT, Request, Status, parse};
 use crate::portal::response::{CONTINUE, Content, Context, Response, Uri};
@@ -28,8 +28,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
 /// would ask for it for ever, and everything behind it would wait.
 const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than any DHCP or DNS answer of ours.
-const REPLY_LEN_MAX: usize = 576;
 
 /// A request that the device has to answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,7 +56,7 @@ pub enum PortalEvent {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Client {
     Listening,
-    /// The connection has been asked for. smoltcp would repeat its answer for ever.
+    /// A phone has sent a SYN, and the handshake is not complete.
     Opening {
         until: Instant,
     },
@@ -121,8 +119,7 @@ impl PortalServer {
     /// Drops a client without an answer.
     pub fn drop_client(&mut self, net: &mut Net, client: usize) {
         if let (Some(client), Some(handle)) = (self.clients.get_mut(client), net.tcp.get(client)) {
-            net.tcp_mut(*handle).abort();
-            *client = Client::Listening;
+            free(client, net.sockets.get_mut(*handle));
         }
     }
 
@@ -196,7 +193,7 @@ impl PortalServer {
     }
 
     fn drop_stuck_datagrams(&mut self, now: Instant, net: &mut Net) {
-        let ports = [DHCP_SERVER_PORT, DNS_PORT];
+        let ports = [dhcp::SERVER_PORT, dns::PORT];
         for ((handle, port), stuck) in net.udp.into_iter().zip(ports).zip(&mut self.stuck) {
             let socket = net.udp_mut(handle);
             *stuck = match *stuck {
@@ -222,7 +219,7 @@ impl PortalServer {
             if !is_neighbour(meta.endpoint.addr) {
                 continue;
             }
-            let mut reply = [0; REPLY_LEN_MAX];
+            let mut reply = [0; dns::REPLY_LEN_MAX];
             if let Some(len) = answer(query, self.names, &mut reply) {
                 let endpoint = udp::UdpMetadata::from(meta.endpoint);
                 // There is room: `can_send` said so.
@@ -237,11 +234,11 @@ impl PortalServer {
         let socket = net.udp_mut(handle);
         while socket.can_send() {
             let (packet, _) = socket.recv().ok()?;
-            let mut reply = [0; REPLY_LEN_MAX];
+            let mut reply = [0; dhcp::REPLY_LEN_MAX];
             let Outcome::Reply { len, destination, event } = self.dhcp.handle(now, packet, &mut reply) else {
                 continue;
             };
-            let endpoint = (IpAddress::Ipv4(destination), DHCP_CLIENT_PORT);
+            let endpoint = (IpAddress::Ipv4(destination), dhcp::CLIENT_PORT);
             // There is room: `can_send` said so.
             let _ = socket.send_slice(reply.get(..len).unwrap_or_default(), udp::UdpMetadata::from(endpoint));
             if let LeaseEvent::Given(ip) = event {
@@ -257,9 +254,6 @@ fn is_neighbour(address: IpAddress) -> bool {
     Ipv4Cidr::new(AP_IP, AP_PREFIX_LEN).contains_addr(&address)
 }
 
-/// The DHCP client port.
-const DHCP_CLIENT_PORT: u16 = 68;
-
 fn poll_client(
     now: Instant,
     index: usize,
@@ -268,37 +262,30 @@ fn poll_client(
     captive: bool,
     context: &Context<'_>,
 ) -> Option<PortalEvent> {
-    if !socket.is_open() && *client != Client::Listening {
-        // The phone has reset the connection.
-        *client = Client::Listening;
+    match socket.state() {
+        // The connection has ended, or there has not been one.
+        tcp::State::Closed => free(client, socket),
+        tcp::State::Listen => *client = Client::Listening,
+        tcp::State::SynReceived => on_opening(now, client, socket),
+        tcp::State::SynSent
+        | tcp::State::Established
+        | tcp::State::FinWait1
+        | tcp::State::FinWait2
+        | tcp::State::CloseWait
+        | tcp::State::Closing
+        | tcp::State::LastAck
+        | tcp::State::TimeWait => {
+            if matches!(client, Client::Listening | Client::Opening { .. }) {
+                *client = Client::Reading { until: now + REQUEST_TIMEOUT, continued: false };
+            }
+        }
     }
     match client {
-        Client::Listening => {
-            if !socket.is_open() {
-                // The port is not 0 and the socket is closed, so that listening succeeds.
-                let _ = socket.listen(HTTP_PORT);
-            }
-            if socket.is_active() {
-                *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT };
-                return poll_client(now, index, client, socket, captive, context);
-            }
-            None
-        }
-        Client::Opening { until } => {
-            if socket.state() != tcp::State::SynReceived {
-                *client = Client::Reading { until: now + REQUEST_TIMEOUT, continued: false };
-                return poll_client(now, index, client, socket, captive, context);
-            }
-            if *until <= now {
-                socket.abort();
-            }
-            None
-        }
+        Client::Listening | Client::Opening { .. } | Client::Waiting { .. } => None,
         Client::Reading { until, continued } => {
             let (until, continued) = (*until, *continued);
             read_request(now, index, client, socket, captive, until, continued)
         }
-        Client::Waiting { .. } => None,
         Client::Sending { response, sent, until } => {
             let timed_out = *until <= now;
             // An answer that leaves room is complete, which saves rendering it once more for its length. An
@@ -312,23 +299,41 @@ fn poll_client(
                 socket.close();
                 *client = Client::Closing { until: now + ANSWER_TIMEOUT };
             } else if timed_out {
-                socket.abort();
+                free(client, socket);
             }
             None
         }
         Client::Closing { until } => {
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
-            if socket.state() == tcp::State::TimeWait {
-                // RFC 9293 would keep the socket for minutes. We have few, and the phone has everything.
-                socket.abort();
-                let _ = socket.listen(HTTP_PORT);
-                *client = Client::Listening;
-            } else if *until <= now {
-                socket.abort();
+            // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
+            if socket.state() == tcp::State::TimeWait || *until <= now {
+                free(client, socket);
             }
             None
         }
+    }
+}
+
+/// Forgets the connection, if there is one, and waits for the next phone. Nothing is sent to the old one; it
+/// is told that its connection is gone if it asks.
+fn free(client: &mut Client, socket: &mut tcp::Socket<'static>) {
+    socket.abort();
+    // The port is not 0 and the socket is closed, so that listening succeeds.
+    let _ = socket.listen(HTTP_PORT);
+    *client = Client::Listening;
+}
+
+/// A handshake that is never completed must not keep a socket for ever.
+fn on_opening(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'static>) {
+    match client {
+        Client::Opening { until } if *until <= now => free(client, socket),
+        Client::Opening { .. } => {}
+        Client::Listening
+        | Client::Reading { .. }
+        | Client::Waiting { .. }
+        | Client::Sending { .. }
+        | Client::Closing { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
     }
 }
 
@@ -355,7 +360,7 @@ fn read_request(
         Parse::Refused(status) => status,
         Parse::NeedMore | Parse::NeedContinue if has_closed => {
             // The phone closed in the middle of its request.
-            socket.abort();
+            free(client, socket);
             return None;
         }
         Parse::NeedMore | Parse::NeedContinue if until <= now => Status::RequestTimeout,

@@ -4,17 +4,18 @@
 //! [`Provision::handle_timeout`] push [`Action`]s that the device carries out in order; what comes of them
 //! returns as [`Input`]s. [`Provision::poll_timeout`] changes only through those two calls.
 
+mod messages;
 mod round;
 #[cfg(test)]
 mod tests;
 
-use heapless::Vec;
-
 use crate::config::ProvisionError;
-use crate::hal::{JoinFailure, ResetCause};
+use crate::hal::ResetCause;
 use crate::random::SplitMix64;
 use crate::trace::State;
 use crate::{Duration, Instant};
+use messages::push;
+pub use messages::{Action, Actions, Input};
 pub use round::Candidate;
 use round::{CloudRound, NetRound, RoundStep};
 
@@ -24,7 +25,7 @@ pub const STAGE_LIMIT: Duration = Duration::from_secs(50);
 pub const ROUNDS_MAX: u16 = 500;
 /// How long ERROR is shown before the restart (Edgent's error-state dwell).
 pub const ERROR_DWELL: Duration = Duration::from_secs(10);
-/// From the answer to `/config` to the restart, so that the answer arrives (Edgent's hand-over delay).
+/// From the answer to a configuration to the restart, so that the answer arrives (Edgent's hand-over delay).
 pub const SWITCH_DELAY: Duration = Duration::from_secs(1);
 /// Configuration mode without an HTTP request ends after this when a valid configuration exists.
 pub const CONFIG_IDLE_LIMIT: Duration = Duration::from_secs(600);
@@ -32,100 +33,8 @@ pub const CONFIG_IDLE_LIMIT: Duration = Duration::from_secs(600);
 pub const TOKEN_REFUSAL_GAP: Duration = Duration::from_secs(5);
 /// The first pause between two rounds; it doubles with each failed one.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause between two rounds.
+/// The longest pause between two rounds, before it is spread by up to a quarter.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
-
-/// What happened, as far as it matters for provisioning.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Input {
-    /// A phone asked something of the portal.
-    PortalUsed,
-    /// A phone read the board info.
-    BoardInfoRead,
-    /// The last station left the access point.
-    ApEmpty,
-    /// A configuration is in flash, and the phone has been told.
-    ConfigStored,
-    /// The button, `/reset` or the console asks for a factory reset.
-    ResetRequested,
-    /// The console or the cloud asks for configuration mode.
-    ConfigModeRequested,
-    /// The console or `/reboot` asks for a restart.
-    RebootRequested,
-    /// A scan is over; the strongest access point of the wanted network, if it was heard.
-    ScanDone(Option<Candidate>),
-    /// The access point accepted us.
-    Joined,
-    /// The access point did not.
-    JoinFailed(JoinFailure),
-    /// The network was lost.
-    LinkLost,
-    /// The interface has an address.
-    AddressSet,
-    /// The fixed address does not make a usable interface.
-    AddressInvalid,
-    /// The lease ran out and was not renewed.
-    AddressLost,
-    /// The cloud's name has no address, for certain.
-    ResolveFailed,
-    /// The encrypted channel cannot be opened, for certain.
-    SecureFailed,
-    /// The cloud was not reached or did not accept us, for a reason that may pass.
-    CloudFailed,
-    /// The cloud knows no such token.
-    TokenRefused,
-    /// The cloud accepted us.
-    LoggedIn,
-    /// The session ended.
-    SessionLost,
-}
-
-/// What the device is to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Tell that the state changed.
-    Entered {
-        /// The state that was left.
-        from: State,
-        /// The state that was entered.
-        to: State,
-    },
-    /// Open the access point and the portal.
-    OpenAp,
-    /// Leave the home network, or drop the access point.
-    RadioOff,
-    /// Look for the network, by name as well when `directed`.
-    Scan {
-        /// Whether to ask for the network by its name, so that a hidden one answers.
-        directed: bool,
-    },
-    /// Join this access point.
-    Join(Candidate),
-    /// Get an address, or set the fixed one.
-    StartAddress,
-    /// Resolve, connect and log in.
-    OpenCloud,
-    /// Close the session, if there is one.
-    CloseCloud,
-    /// Mark the trial as valid: it has logged in for the first time.
-    Accept,
-    /// Mark the trial as failed and destroy its secrets.
-    Reject(ProvisionError),
-    /// Erase every record.
-    EraseAll,
-    /// Tell that a round failed; another follows.
-    RoundFailed(ProvisionError),
-    /// Tell that configuration mode ended without a phone.
-    ConfigTimedOut,
-    /// Restart.
-    Reboot(ResetCause),
-}
-
-/// The most actions that one input leads to, with room to spare.
-const ACTIONS_MAX: usize = 12;
-
-/// The actions that inputs and timeouts have led to, in order.
-pub type Actions = Vec<Action, ACTIONS_MAX>;
 
 /// What flash holds, as far as it decides what to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,6 +84,10 @@ pub struct Provision {
     /// Whether a valid record is in flash, beside a trial perhaps.
     valid_exists: bool,
     last_error: Option<ProvisionError>,
+    /// Whether the access point is, or is about to be, open.
+    ap_is_open: bool,
+    /// Whether a restart has been asked for.
+    is_rebooting: bool,
     /// Rounds that failed since the last login.
     failed_rounds: u16,
     /// When the trial's cloud stage ends. It is set by the first address and survives a lost network, so
@@ -193,6 +106,8 @@ impl Provision {
             in_use,
             valid_exists,
             last_error,
+            ap_is_open: false,
+            is_rebooting: false,
             failed_rounds: 0,
             trial_cloud_until: None,
             refused_at: None,
@@ -223,13 +138,11 @@ impl Provision {
         self.in_use
     }
 
-    /// Whether the access point is, or is about to be, open.
-    pub fn is_config_mode(&self) -> bool {
-        matches!(self.phase, Phase::WaitConfig { .. } | Phase::Configuring { .. } | Phase::SwitchToSta { .. })
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never once a restart was asked for.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_rebooting {
+            return None;
+        }
         match &self.phase {
             Phase::Init | Phase::Running | Phase::ResetConfig => None,
             Phase::WaitConfig { idle_until } | Phase::Configuring { idle_until } => *idle_until,
@@ -245,28 +158,28 @@ impl Provision {
         match input {
             Input::ResetRequested => self.on_reset(now, actions),
             Input::ConfigModeRequested => self.on_config_mode_requested(now, actions),
-            Input::RebootRequested => push(actions, Action::Reboot(ResetCause::Software)),
-            Input::PortalUsed | Input::BoardInfoRead | Input::ApEmpty | Input::ConfigStored => {
-                self.on_portal(now, input, actions);
-            }
+            Input::RebootRequested => self.reboot(actions),
+            Input::PortalUsed | Input::BoardInfoRead | Input::ApEmpty => self.on_portal(now, input, actions),
+            Input::ConfigStored => self.on_config_stored(now, actions),
             Input::LinkLost | Input::AddressLost => self.on_link_lost(now, actions),
-            Input::AddressInvalid => self.on_failed(now, ProvisionError::Config, actions),
             Input::ScanDone(candidate) => self.with_net_round(now, actions, |round, actions| {
                 round.on_scan_done(now, candidate.as_ref(), actions)
             }),
+            Input::ScanFailed => self.with_net_round(now, actions, |round, _| round.on_scan_failed(now)),
             Input::Joined => {
-                self.with_net_round(now, actions, |round, actions| round.on_joined(now, actions));
+                self.with_net_round(now, actions, |round, actions| round.on_joined(now, actions))
             }
             Input::JoinFailed(failure) => {
                 self.with_net_round(now, actions, |round, _| round.on_join_failed(now, *failure));
             }
             Input::AddressSet => self.on_address_set(now, actions),
+            Input::AddressInvalid => self.with_net_round(now, actions, |round, _| round.on_address_invalid()),
             Input::ResolveFailed => self.on_cloud_failed(now, Some(ProvisionError::Dns), actions),
             Input::SecureFailed => self.on_cloud_failed(now, Some(ProvisionError::Tls), actions),
-            Input::CloudFailed => self.on_cloud_failed(now, None, actions),
+            Input::CloudFailed | Input::SessionLost => self.on_cloud_failed(now, None, actions),
             Input::TokenRefused => self.on_token_refused(now, actions),
+            Input::Redirected => self.on_redirected(now, actions),
             Input::LoggedIn => self.on_logged_in(actions),
-            Input::SessionLost => self.on_session_lost(now, actions),
         }
     }
 
@@ -279,10 +192,13 @@ impl Provision {
             Phase::Init | Phase::Running | Phase::ResetConfig => {}
             Phase::WaitConfig { .. } | Phase::Configuring { .. } => {
                 push(actions, Action::ConfigTimedOut);
-                self.in_use = InUse::Valid;
+                // A trial that was interrupted by a wish for configuration mode gets its chance now.
+                if self.in_use == InUse::Nothing {
+                    self.in_use = InUse::Valid;
+                }
                 self.enter_net(now, actions);
             }
-            Phase::SwitchToSta { .. } => push(actions, Action::Reboot(ResetCause::Software)),
+            Phase::SwitchToSta { .. } => self.reboot(actions),
             Phase::ConnectingNet(round) => {
                 let step = round.on_timeout(now, actions);
                 self.on_round_step(now, step, actions);
@@ -292,8 +208,13 @@ impl Provision {
                 self.on_round_step(now, step, actions);
             }
             Phase::Error { restart_at } if button_down => *restart_at = now + ERROR_HELD_RECHECK,
-            Phase::Error { .. } => push(actions, Action::Reboot(ResetCause::Software)),
+            Phase::Error { .. } => self.reboot(actions),
         }
+    }
+
+    fn reboot(&mut self, actions: &mut Actions) {
+        self.is_rebooting = true;
+        push(actions, Action::Reboot(ResetCause::Software));
     }
 
     fn on_portal(&mut self, now: Instant, input: &Input, actions: &mut Actions) {
@@ -308,23 +229,30 @@ impl Provision {
             (Phase::Configuring { idle_until }, Input::ApEmpty) => {
                 Phase::WaitConfig { idle_until: *idle_until }
             }
-            (Phase::WaitConfig { .. } | Phase::Configuring { .. }, Input::ConfigStored) => {
-                Phase::SwitchToSta { reboot_at: now + SWITCH_DELAY }
-            }
             (_, _) => return,
         };
         self.enter(next, actions);
     }
 
+    /// From here on flash decides, after the restart. A second configuration does not put it off.
+    fn on_config_stored(&mut self, now: Instant, actions: &mut Actions) {
+        if matches!(self.phase, Phase::SwitchToSta { .. }) {
+            return;
+        }
+        if !self.ap_is_open {
+            push(actions, Action::CloseCloud);
+        }
+        self.enter(Phase::SwitchToSta { reboot_at: now + SWITCH_DELAY }, actions);
+    }
+
     /// A reset is honoured in every state; Edgent loses one that comes during the hand-over.
     fn on_reset(&mut self, now: Instant, actions: &mut Actions) {
-        let ap_is_open = self.is_config_mode();
         self.enter(Phase::ResetConfig, actions);
         push(actions, Action::EraseAll);
         self.in_use = InUse::Nothing;
         self.valid_exists = false;
         self.last_error = None;
-        if ap_is_open {
+        if self.ap_is_open {
             // The access point stays as it is, so that the answer to `/reset` reaches the phone.
             self.enter(Phase::WaitConfig { idle_until: None }, actions);
         } else {
@@ -338,8 +266,9 @@ impl Provision {
                 let idle_until = self.idle_until(now);
                 self.enter(Phase::WaitConfig { idle_until }, actions);
             }
+            // What is in flash has been promised a try and would get it at the next restart anyway.
+            Phase::SwitchToSta { .. } => {}
             Phase::Init
-            | Phase::SwitchToSta { .. }
             | Phase::ConnectingNet(_)
             | Phase::ConnectingCloud(_)
             | Phase::Running
@@ -365,7 +294,9 @@ impl Provision {
     }
 
     fn on_address_set(&mut self, now: Instant, actions: &mut Actions) {
-        if !matches!(self.phase, Phase::ConnectingNet(_)) {
+        // A lease that arrives when its network is gone already is of no use.
+        let Phase::ConnectingNet(round) = &self.phase else { return };
+        if !round.is_addressing() {
             return;
         }
         let mut give_up_at = now + STAGE_LIMIT;
@@ -376,35 +307,49 @@ impl Provision {
         push(actions, Action::OpenCloud);
     }
 
+    /// An attempt has failed, or the session has ended. `certain`: trying again cannot help soon.
     fn on_cloud_failed(&mut self, now: Instant, certain: Option<ProvisionError>, actions: &mut Actions) {
-        let Phase::ConnectingCloud(round) = &mut self.phase else { return };
-        push(actions, Action::CloseCloud);
+        if let Phase::Running = self.phase {
+            self.enter(Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT)), actions);
+        }
+        let Some(round) = self.trying_round() else { return };
         match certain {
             Some(error) => self.on_failed(now, error, actions),
-            None => round.on_failed(now),
+            None => {
+                round.on_failed(now);
+                push(actions, Action::CloseCloud);
+            }
         }
     }
 
     fn on_token_refused(&mut self, now: Instant, actions: &mut Actions) {
-        let Phase::ConnectingCloud(round) = &mut self.phase else { return };
-        push(actions, Action::CloseCloud);
-        match (self.in_use, self.refused_at) {
+        let first = self.refused_at;
+        let in_use = self.in_use;
+        let Some(round) = self.trying_round() else { return };
+        match (in_use, first) {
             (InUse::Trial, _) => self.on_failed(now, ProvisionError::Token, actions),
             (InUse::Valid | InUse::Nothing, Some(first)) if first + TOKEN_REFUSAL_GAP <= now => {
                 // The record is kept: the cloud is asked again when configuration mode has been idle.
-                self.refused_at = None;
                 self.last_error = Some(ProvisionError::Token);
                 self.enter_config_mode(now, actions);
             }
             (InUse::Valid | InUse::Nothing, first) => {
-                self.refused_at = Some(first.unwrap_or(now));
                 round.on_failed(now);
+                self.refused_at = Some(first.unwrap_or(now));
+                push(actions, Action::CloseCloud);
             }
         }
     }
 
+    /// A redirect ends the session at the old server; getting into the new one is an attempt like any other.
+    fn on_redirected(&mut self, now: Instant, actions: &mut Actions) {
+        if let Phase::Running = self.phase {
+            self.enter(Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT)), actions);
+        }
+    }
+
     fn on_logged_in(&mut self, actions: &mut Actions) {
-        if !matches!(self.phase, Phase::ConnectingCloud(_)) {
+        if self.trying_round().is_none() {
             return;
         }
         self.failed_rounds = 0;
@@ -419,22 +364,18 @@ impl Provision {
         }
     }
 
-    fn on_session_lost(&mut self, now: Instant, actions: &mut Actions) {
-        match self.phase {
-            Phase::Running => {
-                push(actions, Action::CloseCloud);
-                let mut round = CloudRound::new(now + STAGE_LIMIT);
-                round.on_failed(now);
-                self.enter(Phase::ConnectingCloud(round), actions);
-            }
-            Phase::ConnectingCloud(_) => self.on_cloud_failed(now, None, actions),
+    /// The round of getting into the cloud, while an attempt is under way.
+    fn trying_round(&mut self) -> Option<&mut CloudRound> {
+        match &mut self.phase {
+            Phase::ConnectingCloud(round) => round.is_trying().then_some(round),
             Phase::Init
             | Phase::WaitConfig { .. }
             | Phase::Configuring { .. }
             | Phase::SwitchToSta { .. }
             | Phase::ConnectingNet(_)
+            | Phase::Running
             | Phase::ResetConfig
-            | Phase::Error { .. } => {}
+            | Phase::Error { .. } => None,
         }
     }
 
@@ -477,7 +418,6 @@ impl Provision {
 
     /// A round has failed: the end of a trial, one of many for a valid configuration.
     fn on_failed(&mut self, now: Instant, error: ProvisionError, actions: &mut Actions) {
-        push(actions, Action::CloseCloud);
         if self.in_use == InUse::Trial {
             push(actions, Action::Reject(error));
             self.in_use = InUse::Nothing;
@@ -485,6 +425,7 @@ impl Provision {
             self.enter_config_mode(now, actions);
             return;
         }
+        push(actions, Action::CloseCloud);
         push(actions, Action::RoundFailed(error));
         self.failed_rounds = self.failed_rounds.saturating_add(1);
         if self.failed_rounds >= ROUNDS_MAX {
@@ -514,14 +455,19 @@ impl Provision {
         if let (InUse::Trial, Some(until)) = (self.in_use, self.trial_cloud_until) {
             give_up_at = give_up_at.min(until);
         }
+        self.ap_is_open = false;
         push(actions, Action::RadioOff);
         self.enter(Phase::ConnectingNet(NetRound::new(now, give_up_at)), actions);
         push(actions, Action::Scan { directed: false });
     }
 
+    /// Opens the access point. What was counted on the way to the cloud starts over after it.
     fn enter_config_mode(&mut self, now: Instant, actions: &mut Actions) {
         push(actions, Action::CloseCloud);
         self.failed_rounds = 0;
+        self.refused_at = None;
+        self.trial_cloud_until = None;
+        self.ap_is_open = true;
         let idle_until = self.idle_until(now);
         self.enter(Phase::WaitConfig { idle_until }, actions);
         push(actions, Action::OpenAp);
@@ -551,8 +497,3 @@ impl Provision {
 
 /// While the button is held in ERROR the restart is asked for again after this.
 const ERROR_HELD_RECHECK: Duration = Duration::from_millis(100);
-
-fn push(actions: &mut Actions, action: Action) {
-    let pushed = actions.push(action);
-    debug_assert!(pushed.is_ok(), "one input leads to at most {ACTIONS_MAX} actions");
-}

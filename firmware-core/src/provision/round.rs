@@ -2,7 +2,7 @@
 
 use smoltcp::wire::EthernetAddress;
 
-use super::{Action, Actions, push};
+use super::messages::{Action, Actions, push};
 use crate::config::ProvisionError;
 use crate::hal::JoinFailure;
 use crate::{Duration, Instant};
@@ -53,6 +53,8 @@ pub(super) struct NetRound {
     step: NetStep,
     /// Scans in a row that did not hear the network.
     misses: u8,
+    /// Whether any scan of this round heard the network: then it is not absent, only away.
+    was_heard: bool,
     handshake_failures: u8,
 }
 
@@ -85,6 +87,7 @@ impl NetRound {
             give_up_at,
             step: NetStep::Scanning { until: now + SCAN_LIMIT },
             misses: 0,
+            was_heard: false,
             handshake_failures: 0,
         }
     }
@@ -115,10 +118,9 @@ impl NetRound {
             return RoundStep::Failed(ProvisionError::Network);
         }
         match self.step {
-            NetStep::Scanning { until } | NetStep::Waiting { until } if until <= now => {
-                self.scan(now, actions)
-            }
-            NetStep::Joining { until, .. } if until <= now => self.wait(now),
+            NetStep::Waiting { until } if until <= now => self.scan(now, actions),
+            // The radio says nothing, so that nothing is known; it is told anew.
+            NetStep::Scanning { until } | NetStep::Joining { until, .. } if until <= now => self.wait(now),
             NetStep::Scanning { .. }
             | NetStep::Waiting { .. }
             | NetStep::Joining { .. }
@@ -135,17 +137,19 @@ impl NetRound {
         actions: &mut Actions,
     ) -> RoundStep {
         let NetStep::Scanning { .. } = self.step else { return RoundStep::Continue };
-        let Some(candidate) = candidate else {
-            self.misses += 1;
-            if self.misses >= SCANS_MAX {
-                return RoundStep::Failed(ProvisionError::NetworkNotFound);
-            }
-            self.scan(now, actions);
-            return RoundStep::Continue;
-        };
+        let Some(candidate) = candidate else { return self.on_missed(now, actions) };
+        self.was_heard = true;
         self.misses = 0;
         self.step = NetStep::Joining { candidate: candidate.clone(), until: now + JOIN_LIMIT };
         push(actions, Action::Join(candidate.clone()));
+        RoundStep::Continue
+    }
+
+    /// A scan that could not be done says nothing about the network.
+    pub(super) fn on_scan_failed(&mut self, now: Instant) -> RoundStep {
+        if let NetStep::Scanning { .. } = self.step {
+            self.wait(now);
+        }
         RoundStep::Continue
     }
 
@@ -160,7 +164,8 @@ impl NetRound {
     pub(super) fn on_join_failed(&mut self, now: Instant, failure: JoinFailure) -> RoundStep {
         let NetStep::Joining { candidate, .. } = &self.step else { return RoundStep::Continue };
         match failure {
-            JoinFailure::Handshake if candidate.rssi > STRONG_RSSI => {
+            // An access point that wants another kind of key is as sure a sign as a key that does not fit.
+            JoinFailure::Handshake | JoinFailure::Security if candidate.rssi > STRONG_RSSI => {
                 self.handshake_failures += 1;
                 if self.handshake_failures >= HANDSHAKE_FAILURES_MAX {
                     return RoundStep::Failed(ProvisionError::WrongPassphrase);
@@ -174,6 +179,15 @@ impl NetRound {
         }
         self.wait(now);
         RoundStep::Continue
+    }
+
+    pub(super) fn on_address_invalid(&self) -> RoundStep {
+        if self.is_addressing() { RoundStep::Failed(ProvisionError::Config) } else { RoundStep::Continue }
+    }
+
+    /// Whether the network is joined and an address is awaited.
+    pub(super) fn is_addressing(&self) -> bool {
+        matches!(self.step, NetStep::Addressing { .. })
     }
 
     /// The network was lost before an address was there: look again.
@@ -190,6 +204,21 @@ impl NetRound {
 
     fn wait(&mut self, now: Instant) {
         self.step = NetStep::Waiting { until: now + REJOIN_PAUSE };
+    }
+
+    fn on_missed(&mut self, now: Instant, actions: &mut Actions) -> RoundStep {
+        if self.was_heard {
+            // It may come back until the window closes; every other scan asks for it by name.
+            self.misses = if self.misses == 0 { 1 } else { 0 };
+            self.wait(now);
+            return RoundStep::Continue;
+        }
+        self.misses += 1;
+        if self.misses >= SCANS_MAX {
+            return RoundStep::Failed(ProvisionError::NetworkNotFound);
+        }
+        self.scan(now, actions);
+        RoundStep::Continue
     }
 
     /// After one miss the network is asked for by name, so that a hidden one is found by the second scan.
@@ -248,10 +277,14 @@ impl CloudRound {
         RoundStep::Continue
     }
 
+    /// Whether an attempt is under way.
+    pub(super) fn is_trying(&self) -> bool {
+        matches!(self.step, CloudStep::Trying)
+    }
+
+    /// The attempt has failed; another follows.
     pub(super) fn on_failed(&mut self, now: Instant) {
-        if matches!(self.step, CloudStep::Trying) {
-            self.step = CloudStep::Waiting { until: now + CLOUD_RETRY };
-        }
+        self.step = CloudStep::Waiting { until: now + CLOUD_RETRY };
     }
 
     pub(super) fn pause(&mut self, resume_at: Instant) {

@@ -9,8 +9,12 @@
 mod support;
 
 mod captive;
+mod cloud;
 mod config;
+mod credentials;
 mod dhcp;
 mod dns;
+mod flood;
 mod http;
 mod scan;
+mod weather;
