@@ -156,6 +156,8 @@ impl<A: Application> Device<A> {
             if !busy || self.reboot.is_some() {
                 break;
             }
+            // A reset must have left before the next pass lets its socket listen again.
+            self.net.poll_egress(now, platform.phy());
         }
         let stack_at = self.net.poll_egress(now, platform.phy());
         self.tell_last_error(platform);
