@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use smoltcp::socket::{Socket, tcp, udp};
 use smoltcp::time::Instant;
@@ -112,7 +112,27 @@ impl Stack {
     /// Processes what arrived and sends what the sockets have to send. Returns whether a socket changed.
     pub fn poll(&mut self, now: Instant) -> bool {
         let result = self.iface.poll(now, &mut self.queues, &mut self.sockets);
-        result == smoltcp::iface::PollResult::SocketStateChanged
+        result == PollResult::SocketStateChanged
+    }
+
+    /// Processes what arrived and sends nothing yet but direct replies, so that an answer that the owner now
+    /// gives carries the acknowledgement, as with delayed acknowledgements (RFC 1122 section 4.2.3.2).
+    /// Returns whether anything had arrived.
+    pub fn poll_ingress(&mut self, now: Instant) -> bool {
+        let has_received = !self.queues.received.is_empty();
+        while !self.queues.received.is_empty() {
+            let _ = self.iface.poll_ingress_single(now, &mut self.queues, &mut self.sockets);
+        }
+        has_received
+    }
+
+    /// Sends what the sockets have to send, if anything. Returns whether it was due.
+    pub fn poll_egress(&mut self, now: Instant) -> bool {
+        let is_due = self.iface.poll_at(now, &self.sockets).is_some_and(|at| at <= now);
+        if is_due {
+            while self.iface.poll_egress(now, &mut self.queues, &mut self.sockets) != PollResult::None {}
+        }
+        is_due
     }
 
     /// When the stack wants to be polled again; never earlier than `now`.

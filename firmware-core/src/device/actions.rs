@@ -53,7 +53,7 @@ impl<A: Application> Device<A> {
             Action::CloseCloud => {
                 self.uplink.close(now, &mut self.net, &mut self.application);
                 // The cloud is to see the end at once, and not by its timeout, when the radio goes next.
-                self.net.poll(now, platform.phy());
+                self.net.poll_egress(now, platform.phy());
             }
             Action::Accept => self.accept(now, platform),
             Action::Reject(error) => self.reject(now, platform, *error),

@@ -211,7 +211,7 @@ impl<A: Application> Device<A> {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
                 self.portal.drop_client(now, &mut self.net, client);
                 // The phone is to see a closed connection, before the socket listens again.
-                self.net.poll(now, platform.phy());
+                self.net.poll_egress(now, platform.phy());
                 return self.input(now, platform, &Input::RebootRequested);
             }
         };

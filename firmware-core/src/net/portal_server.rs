@@ -313,13 +313,14 @@ fn poll_client(
         }
         Client::Sending { response, sent, until } => {
             let timed_out = *until <= now;
-            // An error means that the connection is gone, which is seen at the next poll.
-            let _ = socket.send(|room| {
+            // An answer that leaves room is complete, which saves rendering it once more for its length. An
+            // error means that the connection is gone, which is seen at the next poll.
+            let leaves_room = socket.send(|room| {
                 let count = response.write(context, *sent, room);
                 *sent += count;
-                (count, ())
+                (count, count < room.len())
             });
-            if *sent >= response.len(context) {
+            if leaves_room == Ok(true) {
                 socket.close();
                 *client = Client::Closing { until: now + ANSWER_TIMEOUT };
             } else if timed_out {

@@ -12,6 +12,10 @@ use std::process::{Command, Stdio};
 pub(crate) const CHILD_ARGUMENT: &str = "--counted";
 /// Steps of the chain from a library function to the part that caused it.
 const CHAIN_MAX: usize = 24;
+/// Lets the C library copy and clear with vector instructions: callgrind counts every byte of `rep movsb` and
+/// `rep stosb` as an instruction, a processor executes one.
+const TUNABLES: &str =
+    "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824";
 
 /// Does `work` so many times. Callgrind collects only while this function runs.
 #[inline(never)]
@@ -30,6 +34,19 @@ impl Counts {
         self.0.values().sum()
     }
 
+    /// The same for one of so many repetitions.
+    pub(crate) fn each(self, times: u64) -> Self {
+        Self(self.0.into_iter().map(|(part, cost)| (part, cost / times)).collect())
+    }
+
+    /// What is left without a part of the work that was counted apart.
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        for (part, cost) in &mut self.0 {
+            *cost = cost.saturating_sub(other.0.get(part).copied().unwrap_or(0));
+        }
+        self
+    }
+
     /// Every part with its instructions, the greatest first.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, u64)> {
         let mut parts: Vec<_> = self.0.iter().map(|(part, cost)| (part.as_str(), *cost)).collect();
@@ -43,6 +60,7 @@ pub(crate) fn count(part: &str) -> Result<Counts, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let file = program.with_file_name(format!("callgrind.{part}.out"));
     let status = Command::new("valgrind")
+        .env("GLIBC_TUNABLES", TUNABLES)
         .args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no", "--dump-line=yes"])
         .args(["--collect-atstart=no", "--toggle-collect=*callgrind*counted*"])
         .arg(option("--callgrind-out-file=", &file))

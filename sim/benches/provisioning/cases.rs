@@ -55,6 +55,38 @@ pub(crate) fn first_setup() -> Case {
     case
 }
 
+/// The first setup without what the app says to the cloud, but for the token: it does not ask whether the
+/// device is online, and gives it no name.
+pub(crate) fn device_alone() -> Case {
+    let steps = "
+  - power: on
+  - expect: { device: wait-config, ap: up, store: empty, within: 5s }
+  - phone: join
+  - phone: board-info
+  - phone: scan
+  - phone: { configure: { network: home } }
+  - phone: leave
+  - expect: { device: running, ap: down, joined: home, cloud: online, store: valid, within: 60s }
+";
+    let text = format!("{TOKEN_ONLY}{}", steps.trim_start_matches('\n'));
+    Case::new("device-alone.yaml", &text, THERMOSTAT)
+}
+
+/// The world of [`device_alone`], in which the phone gets its token.
+pub(crate) fn token_only() -> Case {
+    Case::new("token-only.yaml", TOKEN_ONLY, THERMOSTAT)
+}
+
+const TOKEN_ONLY: &str = "format: 1
+title: First setup without the app's polling
+world:
+  routers:
+    - { name: home, ssid: HomeNet, password: correct horse, channel: 6, rssi: -52 }
+    - { name: neighbour, ssid: Next Door, password: none of yours, channel: 11, rssi: -78 }
+steps:
+  - phone: get-token
+";
+
 /// The world of the first setup, without its story.
 pub(crate) fn nothing_happens() -> Case {
     let mut case = first_setup();

@@ -62,32 +62,40 @@ fn measure_rate(rows: &mut Vec<Row>) {
 }
 
 fn measure_instructions(rows: &mut Vec<Row>) {
-    let counted = [Part::Provisioning, Part::World, Part::Pair].map(|part| callgrind::count(part.name()));
-    let [whole, world, pair] = match counted {
-        [Ok(whole), Ok(world), Ok(pair)] => [whole, world, pair],
-        [Err(why), ..] | [_, Err(why), _] | [.., Err(why)] => {
-            return rows.push(Row::note("instructions of a provisioning", why));
-        }
-    };
-    let times = u64::from(COUNTED);
-    let total = whole.total() / times;
-    rows.push(Row::at_most("instructions of a provisioning", total, INSTRUCTIONS_MAX));
+    if let Err(why) = try_measure_instructions(rows) {
+        rows.push(Row::note("instructions of a provisioning", why));
+    }
+}
+
+fn try_measure_instructions(rows: &mut Vec<Row>) -> Result<(), String> {
+    let count = |part: Part| Ok::<_, String>(callgrind::count(part.name())?.each(u64::from(COUNTED)));
+    let whole = count(Part::Provisioning)?;
+    rows.push(Row::at_most("instructions of a provisioning", whole.total(), INSTRUCTIONS_MAX));
+    push_parts(rows, &whole);
+    let world = count(Part::World)?.total();
+    rows.push(Row::share("  of all these, building the world", world, whole.total()));
+    let device = count(Part::Device)?.without(&count(Part::Token)?);
+    let what = "without the app's calls to the cloud";
+    rows.push(Row::at_most(what, device.total(), INSTRUCTIONS_MAX));
+    push_parts(rows, &device);
+    let pair = grouped(count(Part::Pair)?.total());
+    rows.push(Row::note("a bare smoltcp pair, three requests", pair));
+    Ok(())
+}
+
+fn push_parts(rows: &mut Vec<Row>, counts: &callgrind::Counts) {
+    let total = counts.total();
     let known = |part: &str| part == "smoltcp" || part == "firmware-core";
-    let rest: u64 = whole.parts().filter(|(part, _)| !known(part)).map(|(_, cost)| cost / times).sum();
-    for (part, cost) in whole.parts().filter(|(part, _)| known(part)) {
-        rows.push(Row::share(&format!("  {part}"), cost / times, total));
+    for (part, cost) in counts.parts().filter(|(part, _)| known(part)) {
+        rows.push(Row::share(&format!("  {part}"), cost, total));
     }
-    rows.push(Row::share("  the rest", rest, total).with_bar(
-        permille(rest, total) <= REST_PERMILLE_MAX,
-        format!("at most {} %", REST_PERMILLE_MAX / 10),
-    ));
-    for (part, cost) in whole.parts().filter(|(part, _)| !known(part)) {
-        rows.push(Row::share(&format!("    {part}"), cost / times, total));
+    let rest = counts.parts().filter(|(part, _)| !known(part)).map(|(_, cost)| cost).sum();
+    let bar = format!("at most {} %", REST_PERMILLE_MAX / 10);
+    let is_met = permille(rest, total) <= REST_PERMILLE_MAX;
+    rows.push(Row::share("  the rest", rest, total).with_bar(is_met, bar));
+    for (part, cost) in counts.parts().filter(|(part, cost)| !known(part) && permille(*cost, total) > 0) {
+        rows.push(Row::share(&format!("    {part}"), cost, total));
     }
-    let world = world.total() / times;
-    rows.push(Row::share("  of all these, building the world", world, total));
-    let pair = pair.total() / times;
-    rows.push(Row::note("a bare smoltcp pair, three requests", format!("{} instructions", grouped(pair))));
 }
 
 fn measure_long_cases(rows: &mut Vec<Row>) {
@@ -124,18 +132,24 @@ enum Part {
     Provisioning,
     /// The world of the same scenario, in which nothing happens.
     World,
+    /// The provisioning without what the app says to the cloud, and what that takes before.
+    Device,
+    Token,
     Pair,
     /// One day online.
     Online,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Provisioning, Self::World, Self::Pair, Self::Online];
+    const ALL: [Self; 6] =
+        [Self::Provisioning, Self::World, Self::Device, Self::Token, Self::Pair, Self::Online];
 
     fn name(self) -> &'static str {
         match self {
             Self::Provisioning => "provisioning",
             Self::World => "world",
+            Self::Device => "device",
+            Self::Token => "token",
             Self::Pair => "pair",
             Self::Online => "online",
         }
@@ -148,6 +162,8 @@ fn count(part: &str) {
     match part {
         Part::Provisioning => count_case(&cases::first_setup()),
         Part::World => count_case(&cases::nothing_happens()),
+        Part::Device => count_case(&cases::device_alone()),
+        Part::Token => count_case(&cases::token_only()),
         Part::Pair => {
             pair::three_requests();
             callgrind::counted(COUNTED, pair::three_requests);

@@ -206,13 +206,18 @@ impl Cloud {
 
     /// Does what is due and hands over frames and events.
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
-        self.changed = false;
+        let has_changed = core::mem::take(&mut self.changed);
         if self.powered {
+            if has_changed {
+                // A connection that was ended from outside says so before it is forgotten.
+                self.stack.poll_egress(now);
+            }
+            self.stack.poll_ingress(now);
+            self.requested.clear();
             // Every round does some of the work there is, and a round that found none is the last.
             loop {
-                self.stack.poll(now);
-                self.requested.clear();
-                if !self.serve(now) {
+                let has_worked = self.serve(now);
+                if !self.stack.poll_egress(now) && !has_worked {
                     break;
                 }
             }

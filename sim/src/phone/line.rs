@@ -68,13 +68,14 @@ impl Line {
         self.stack.poll_at(now)
     }
 
-    /// Runs the stack if anything is due; says whether it ran.
-    pub(super) fn poll(&mut self, now: Instant) -> bool {
-        let due = self.stack.poll_at(now).is_some_and(|at| at <= now);
-        if due {
-            self.stack.poll(now);
-        }
-        due
+    /// Processes what arrived; what the owner makes of it leaves with [`poll_egress`](Self::poll_egress).
+    pub(super) fn poll_ingress(&mut self, now: Instant) {
+        self.stack.poll_ingress(now);
+    }
+
+    /// Sends what is due; says whether anything was.
+    pub(super) fn poll_egress(&mut self, now: Instant) -> bool {
+        self.stack.poll_egress(now)
     }
 
     fn local_port(&mut self) -> u16 {

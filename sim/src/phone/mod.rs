@@ -193,13 +193,16 @@ impl Phone {
     /// Does everything that is due and puts what comes of it into `out`.
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
         for _ in 0..ROUNDS_MAX {
-            let mut moved = self.handset.cellular.poll(now);
+            self.handset.cellular.poll_ingress(now);
             let Handset { wifi, events, .. } = &mut self.handset;
-            moved |= wifi.poll(now, events);
+            let mut moved = wifi.poll(now, events);
             self.observe_network();
             self.poll_background(now);
             moved |= self.poll_activity(now);
-            if !moved && !self.has_due_frames(now) {
+            // What arrived and what is said to it leave together.
+            moved |= self.handset.cellular.poll_egress(now);
+            moved |= self.handset.wifi.poll_egress(now);
+            if !moved {
                 break;
             }
         }
@@ -275,10 +278,5 @@ impl Phone {
         }
         self.activity = None;
         true
-    }
-
-    fn has_due_frames(&mut self, now: Instant) -> bool {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        is_due(self.handset.cellular.poll_at(now)) || is_due(self.handset.wifi.next_wake(now))
     }
 }

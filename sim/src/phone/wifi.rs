@@ -169,16 +169,18 @@ impl Wifi {
         }
     }
 
-    /// Does what is due; says whether anything was.
+    /// Processes what arrived and does what is due; says whether anything was due.
     pub(super) fn poll(&mut self, now: Instant, events: &mut Vec<Event>) -> bool {
-        let mut moved = false;
-        if let Some(link) = &mut self.link
-            && link.line.poll(now)
-        {
-            moved = true;
+        if let Some(link) = &mut self.link {
+            link.line.poll_ingress(now);
             self.poll_address(events);
         }
-        moved | self.poll_timers(now, events)
+        self.poll_timers(now, events)
+    }
+
+    /// Sends what is due; says whether anything was.
+    pub(super) fn poll_egress(&mut self, now: Instant) -> bool {
+        self.link.as_mut().is_some_and(|link| link.line.poll_egress(now))
     }
 
     pub(super) fn next_wake(&mut self, now: Instant) -> Option<Instant> {

@@ -4,28 +4,29 @@ use smoltcp::time::Instant;
 
 use super::NodeId;
 
-/// Every actor, in the order of kinds and numbers. There are few, and every step looks at all of them, so
-/// that a plain list beats a tree.
+/// Kinds of actors.
+const KINDS: usize = 4;
+
+/// Every actor, in the order of kinds and numbers.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    items: Vec<Item>,
+    /// By kind, then by number.
+    items: [Vec<Item>; KINDS],
     due_count: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Item {
-    node: NodeId,
     wake: Option<Instant>,
     is_due: bool,
 }
 
 impl Agenda {
-    /// Adds an actor, which is due at once.
+    /// Adds an actor, the next of its kind, which is due at once.
     pub(super) fn add(&mut self, node: NodeId) {
-        if let Err(place) = self.items.binary_search_by_key(&node, |item| item.node) {
-            self.items.insert(place, Item { node, wake: None, is_due: true });
-            self.due_count += 1;
-        }
+        let (kind, _) = place(node);
+        self.items[kind].push(Item { wake: None, is_due: true });
+        self.due_count += 1;
     }
 
     /// Notes when an actor wants to be polled; `None` leaves it asleep until something happens to it.
@@ -47,7 +48,7 @@ impl Agenda {
 
     /// Lets everybody be polled whose time has come.
     pub(super) fn make_due_at(&mut self, now: Instant) {
-        for item in &mut self.items {
+        for item in self.items.iter_mut().flatten() {
             if !item.is_due && item.wake.is_some_and(|at| at <= now) {
                 item.is_due = true;
                 self.due_count += 1;
@@ -65,25 +66,44 @@ impl Agenda {
         if self.due_count == 0 {
             return None;
         }
-        let item = self.items.iter_mut().find(|item| item.is_due)?;
-        item.is_due = false;
+        let (kind, number) = self.items.iter().enumerate().find_map(|(kind, items)| {
+            let number = items.iter().position(|item| item.is_due)?;
+            Some((kind, number))
+        })?;
+        self.items[kind][number].is_due = false;
         self.due_count -= 1;
-        Some(item.node)
+        Some(NODES[kind](number))
     }
 
     /// The earliest time that somebody waits for.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.items.iter().filter_map(|item| item.wake).min()
+        self.items.iter().flatten().filter_map(|item| item.wake).min()
     }
 
     /// What each actor waits for.
     pub(super) fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
-        self.items.iter().map(|item| (item.node, item.wake))
+        let kinds = self.items.iter().zip(NODES);
+        kinds.flat_map(|(items, node)| {
+            items.iter().enumerate().map(move |(number, item)| (node(number), item.wake))
+        })
     }
 
     fn item(&mut self, node: NodeId) -> Option<&mut Item> {
-        let place = self.items.binary_search_by_key(&node, |item| item.node).ok()?;
-        self.items.get_mut(place)
+        let (kind, number) = place(node);
+        self.items[kind].get_mut(number)
+    }
+}
+
+/// The kinds in their order.
+const NODES: [fn(usize) -> NodeId; KINDS] = [NodeId::Device, NodeId::Phone, NodeId::Router, NodeId::Cloud];
+
+/// An actor's kind, by its place in the order, and its number.
+fn place(node: NodeId) -> (usize, usize) {
+    match node {
+        NodeId::Device(number) => (0, number),
+        NodeId::Phone(number) => (1, number),
+        NodeId::Router(number) => (2, number),
+        NodeId::Cloud(number) => (3, number),
     }
 }
 
@@ -94,10 +114,10 @@ mod tests {
     #[test]
     fn who_is_due_comes_in_order_and_once() {
         let mut agenda = Agenda::default();
-        let nodes = [NodeId::Cloud(0), NodeId::Device(1), NodeId::Phone(0), NodeId::Device(0)];
+        let nodes = [NodeId::Cloud(0), NodeId::Device(0), NodeId::Phone(0), NodeId::Device(1)];
         nodes.into_iter().for_each(|node| agenda.add(node));
         let due = |agenda: &mut Agenda| std::iter::from_fn(|| agenda.pop_due()).collect::<Vec<_>>();
-        assert_eq!(due(&mut agenda), [nodes[3], nodes[1], nodes[2], nodes[0]]);
+        assert_eq!(due(&mut agenda), [nodes[1], nodes[3], nodes[2], nodes[0]]);
         assert!(!agenda.has_due());
         agenda.set_wake(nodes[0], Some(Instant::from_millis(5)));
         agenda.set_wake(nodes[1], Some(Instant::from_millis(3)));

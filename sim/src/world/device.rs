@@ -210,7 +210,7 @@ impl World {
                 Ok(done_at) => done_at,
                 Err(at) => return self.brown_out(index, at),
             };
-            match turn {
+            match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
                 Turn::PowerLost => {
@@ -224,6 +224,17 @@ impl World {
             }
         }
         self.agenda.set_wake(node, Some(self.now));
+    }
+
+    /// A device that has said a lot leaves inputs for its next turn, which is then due at once.
+    fn unless_inputs_wait(&mut self, index: usize, turn: Turn) -> Turn {
+        let is_idle = |device: &mut DeviceNode| device.executor.queues().is_idle();
+        match turn {
+            Turn::Wake(Wake::At(..) | Wake::OnEvent) if !self.devices.get_mut(index).is_none_or(is_idle) => {
+                Turn::Wake(Wake::Now)
+            }
+            turn => turn,
+        }
     }
 
     fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {
