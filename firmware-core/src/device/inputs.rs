@@ -323,7 +323,7 @@ impl<A: Application> Device<A> {
                 self.log(now, platform, format_args!("Redirecting to {host}:{port}"));
                 platform.trace(Event::Redirected(host, port));
                 // The old server hears that the session is over before its socket is used for the new one.
-                self.net.poll(now, platform.phy());
+                self.net.poll_egress(now, platform.phy());
                 self.input(now, platform, &Input::Redirected);
             }
             UplinkEvent::TooManyRedirects => self.input(now, platform, &Input::CloudFailed),
