@@ -200,6 +200,7 @@ impl Bench {
         self.platform.power_on();
         let device = Device::boot(boot, buffers(), &mut self.platform, Probe::default());
         self.device = Some(Box::new(device));
+        self.wake = Wake::Now;
         self.rebooted_at = None;
         self.settle();
     }
@@ -254,6 +255,14 @@ impl Bench {
         let client = self.phone.connect(AP_IP, 80);
         self.run_ms(50);
         client
+    }
+
+    /// Delivers what the phone has to send now, and no answer to it.
+    pub(crate) fn deliver_from_phone(&mut self) {
+        self.phone.poll(self.now);
+        while let Some(frame) = self.phone.cable.sent.pop_front() {
+            assert!(self.platform.queues().push_frame(&frame));
+        }
     }
 
     /// What the portal sent.
@@ -312,9 +321,9 @@ impl Bench {
             self.phone.poll(self.now);
             self.cloud.poll(self.now);
             let mut quiet = true;
-            for cable in [&mut self.phone.cable, &mut self.cloud.host.cable] {
-                while self.platform.queues().has_room_for_frame() {
-                    let Some(frame) = cable.sent.pop_front() else { break };
+            for host in [&mut self.phone, &mut self.cloud.host] {
+                while !host.held && self.platform.queues().has_room_for_frame() {
+                    let Some(frame) = host.cable.sent.pop_front() else { break };
                     self.platform.queues().push_frame(&frame);
                     quiet = false;
                 }
@@ -343,6 +352,15 @@ impl Bench {
             self.wake = Wake::OnEvent;
             return;
         };
+        let is_due = match self.wake {
+            Wake::Now | Wake::Reboot(_) => true,
+            Wake::At(at, _) => at <= self.now,
+            Wake::OnEvent => false,
+        };
+        // A device that is not woken must not live on being polled by chance.
+        if !is_due && self.platform.queues().is_idle() {
+            return;
+        }
         self.wake = device.poll(self.now, &mut self.platform);
         if let Wake::At(at, reason) = self.wake {
             assert!(at > self.now, "a deadline that has passed: {reason:?}");

@@ -59,6 +59,8 @@ impl phy::Device for Cable {
 /// A host with a fixed address.
 pub(crate) struct Host {
     pub(crate) cable: Cable,
+    /// Whether its frames wait.
+    pub(crate) held: bool,
     /// Whether it hears nothing, as when it has left.
     pub(crate) deaf: bool,
     iface: Interface,
@@ -72,7 +74,14 @@ impl Host {
         let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, mac]).into());
         let mut iface = Interface::new(config, &mut cable, now);
         iface.update_ip_addrs(|addresses| addresses.push(Ipv4Cidr::new(ip, 24).into()).unwrap());
-        Self { cable, deaf: false, iface, sockets: SocketSet::new(Vec::new()), next_port: 50_000 }
+        Self {
+            cable,
+            held: false,
+            deaf: false,
+            iface,
+            sockets: SocketSet::new(Vec::new()),
+            next_port: 50_000,
+        }
     }
 
     pub(crate) fn poll(&mut self, now: Instant) {

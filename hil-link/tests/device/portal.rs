@@ -4,7 +4,7 @@ use firmware_core::hal::RadioEvent;
 use firmware_core::net::TCP_SOCKETS;
 use firmware_core::trace::State;
 
-use super::bench::{Air, Bench, PHONE, TOKEN, config_request, get};
+use super::bench::{AP_IP, Air, Bench, PHONE, TOKEN, config_request, get};
 
 const STORED: &str = r#"{"status":"ok","msg":"Trying to connect..."}"#;
 const SAVED: &str = r#"{"status":"ok","msg":"Configuration saved"}"#;
@@ -178,11 +178,18 @@ fn a_slow_phone_is_told_that_it_was_too_slow() {
 #[test]
 fn connections_that_are_opened_and_closed_without_a_word_give_their_sockets_back() {
     let mut bench = Bench::at_portal();
-    for _ in 0..3 * TCP_SOCKETS {
-        let client = bench.phone.connect(super::bench::AP_IP, 80);
+    bench.get("/");
+    for is_at_once in [false, true].repeat(TCP_SOCKETS) {
+        let client = bench.phone.connect(AP_IP, 80);
+        if is_at_once {
+            // The end travels together with the last step of the opening.
+            bench.deliver_from_phone();
+            bench.phone.held = true;
+        }
         bench.settle();
-        // The end travels together with the last step of the opening, or by itself.
         bench.phone.socket(client).close();
+        bench.settle();
+        bench.phone.held = false;
         bench.run_ms(20);
     }
     check_all_free(&mut bench);
@@ -193,7 +200,7 @@ fn half_open_connections_give_their_sockets_back() {
     let mut bench = Bench::at_portal();
     bench.get("/");
     for _ in 0..TCP_SOCKETS {
-        let client = bench.phone.connect(super::bench::AP_IP, 80);
+        let client = bench.phone.connect(AP_IP, 80);
         let now = bench.now;
         bench.phone.poll(now);
         // The SYN is on its way; whoever sent it never speaks again.
