@@ -269,7 +269,8 @@ fn poll_client(
     context: &Context<'_>,
 ) -> Option<PortalEvent> {
     if !socket.is_open() && *client != Client::Listening {
-        // The phone has reset the connection.
+        // The phone has reset the connection, or both sides have closed it: smoltcp does not count TIME-WAIT as
+        // open. RFC 9293 would keep the socket for minutes; we have few, and the phone has everything.
         *client = Client::Listening;
     }
     match client {
@@ -318,12 +319,7 @@ fn poll_client(
         Client::Closing { until } => {
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
-            if socket.state() == tcp::State::TimeWait {
-                // RFC 9293 would keep the socket for minutes. We have few, and the phone has everything.
-                socket.abort();
-                let _ = socket.listen(HTTP_PORT);
-                *client = Client::Listening;
-            } else if *until <= now {
+            if *until <= now {
                 socket.abort();
             }
             None
