@@ -6,6 +6,7 @@ use firmware_core::config::SSID_LEN_MAX;
 use firmware_core::hal::RadioEvent;
 use firmware_core::portal::AP_IP;
 use firmware_core::random::SplitMix64;
+use firmware_core::trace::Event;
 use hil_sim::stack::{FRAME_LEN_MAX, Frame};
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Address, TcpControl,
@@ -151,6 +152,9 @@ fn check(seed: u64) {
         }
         bench.run_for(Duration::from_millis(7));
     }
+    // The flood must have come as far as the servers to be worth anything.
+    assert!(bench.count_told(|event| matches!(event, Event::LeaseGiven(_))) > 10);
+    assert!(wire::datagrams_from(&bench.sent, 67).len() > 20 && bench.sent.len() > 200);
     bench.run_for(Duration::from_secs(15));
     bench.get(phone, "/board_info.json").assert(200);
     bench.get(phone, "/wifi_scan.json").assert(200);
