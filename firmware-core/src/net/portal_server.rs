@@ -25,9 +25,9 @@ const HTTP_PORT: u16 = 80;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
-/// would ask for it for ever, and everything behind it would wait.
-const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
+/// A datagram that cannot leave for this long, after a first second of smoltcp's own, is for somebody who has
+/// gone: nobody tells us his MAC. smoltcp would ask for it for ever, and everything behind it would wait.
+const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than any DHCP or DNS answer of ours.
 const REPLY_LEN_MAX: usize = 576;
 
