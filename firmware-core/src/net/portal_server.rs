@@ -27,9 +27,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// A reset that cannot leave for this long is for a phone that has gone: its socket is needed.
 const RESET_TIMEOUT: Duration = Duration::from_secs(1);
-/// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
-/// would ask for it for ever, and everything behind it would wait.
-const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
+/// A datagram that cannot leave for this long, after a first second of smoltcp's own, is for somebody who has
+/// gone: nobody tells us his MAC. smoltcp would ask for it for ever, and everything behind it would wait.
+const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(1);
+/// A phone that connects in earnest sends its request this soon.
+const IDLE_LIMIT: Duration = Duration::from_secs(1);
 /// A phone that has its answer and does not close its side keeps others waiting no longer than this.
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -99,6 +101,8 @@ pub struct PortalServer {
     clients: [Client; TCP_SOCKETS],
     /// Until when the first datagram in each UDP socket may wait.
     stuck: [Option<Instant>; UDP_SOCKETS],
+    /// When a connection may be given up for the next phone, while there is no socket for it.
+    crowded_until: Option<Instant>,
 }
 
 impl PortalServer {
@@ -111,6 +115,7 @@ impl PortalServer {
             captive,
             clients: core::array::from_fn(|_| Client::Listening),
             stuck: [None; UDP_SOCKETS],
+            crowded_until: None,
         }
     }
 
@@ -118,6 +123,7 @@ impl PortalServer {
     pub fn reset(&mut self) {
         self.clients = core::array::from_fn(|_| Client::Listening);
         self.stuck = [None; UDP_SOCKETS];
+        self.crowded_until = None;
     }
 
     /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
@@ -159,7 +165,11 @@ impl PortalServer {
             | Client::Resetting { until }
             | Client::Lingering { until } => Some(*until),
         });
-        until.chain(self.stuck.into_iter().flatten()).min().map(|at| (at, WakeReason::Portal))
+        until
+            .chain(self.stuck.into_iter().flatten())
+            .chain(self.crowded_until)
+            .min()
+            .map(|at| (at, WakeReason::Portal))
     }
 
     /// Serves everybody. Call it again until it returns `None`, then poll the net.
@@ -177,13 +187,15 @@ impl PortalServer {
                 return event;
             }
         }
-        self.keep_listening(net);
+        self.keep_listening(now, net);
         None
     }
 
-    /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next
-    /// phone. Browsers open connections in advance, and take no harm when one is gone.
-    fn keep_listening(&mut self, net: &mut Net) {
+    /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next phone.
+    /// Browsers open connections in advance, and take no harm when one is gone. The only one of
+    /// them may have come this moment, and is given time for its request.
+    fn keep_listening(&mut self, now: Instant, net: &mut Net) {
+        self.crowded_until = None;
         let sockets = net.tcp.map(|handle| (handle, net.sockets.get::<tcp::Socket<'_>>(handle)));
         if sockets.iter().any(|(_, socket)| !socket.is_active()) {
             return;
@@ -200,7 +212,15 @@ impl PortalServer {
                 | Client::Resetting { .. }
                 | Client::Lingering { .. } => None,
             });
-        if let Some((_, handle, client)) = idle.min_by_key(|(until, ..)| *until) {
+        let mut count = 0_usize;
+        let oldest = idle.inspect(|_| count += 1).min_by_key(|(until, ..)| *until);
+        if let Some((until, handle, client)) = oldest {
+            // `until` counts from the start of the connection.
+            let may_go_at = until - REQUEST_TIMEOUT + IDLE_LIMIT;
+            if count == 1 && may_go_at > now {
+                self.crowded_until = Some(may_go_at);
+                return;
+            }
             let socket = net.tcp_mut(handle);
             socket.abort();
             // The socket has just been closed, and the port is not 0. The phone sees a reset when it sends.
@@ -333,7 +353,9 @@ fn poll_client(
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
             // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
-            if socket.state() == tcp::State::TimeWait {
+            // A reset might take from a phone what it has received and not read yet.
+            let has_everything = matches!(client, Client::Lingering { .. }) && until <= now;
+            if socket.state() == tcp::State::TimeWait || has_everything {
                 free(client, socket);
             } else if until <= now {
                 reset(now, client, socket);

@@ -140,6 +140,9 @@ fn an_address_that_was_declined_is_left_alone_and_a_released_one_is_kept_in_mind
     };
     assert!(send(&mut bench, Addresses::broadcast(mac(1)), &decline).is_empty());
     assert_ne!(lease(&mut bench, 1), declined);
+    for number in 20..50 {
+        assert_ne!(lease(&mut bench, number), declined, "even when addresses are scarce");
+    }
     let released = lease(&mut bench, 2);
     let release = Dhcp {
         kind: Dhcp::RELEASE,

@@ -135,3 +135,15 @@ fn a_phone_that_leaves_before_its_answer_does_not_keep_the_others_from_theirs() 
     bench.run_for(Duration::from_secs(4));
     assert!(exchange(&mut bench, phone, &query("blynk.setup", A)).is_some());
 }
+
+#[test]
+fn a_query_from_another_network_costs_nobody_anything() {
+    let mut bench = Bench::new(false);
+    let phone = bench.add_station(2);
+    let addresses = Addresses::to_device(EthernetAddress([2, 0, 0, 0, 1, 1]), Ipv4Address::new(8, 8, 8, 8));
+    bench.inject(wire::udp(addresses, 40_000, 53, &query("blynk.setup", A)));
+    bench.run_for(Duration::from_millis(5));
+    let before = bench.now();
+    assert!(exchange(&mut bench, phone, &query("blynk.setup", A)).is_some());
+    assert!(bench.now() - before < Duration::from_millis(50), "{}", bench.now() - before);
+}

@@ -15,6 +15,9 @@ use crate::dns::{exchange, query};
 use crate::support::wire::{self, Addresses, Dhcp};
 use crate::support::{Bench, ap_mac, network};
 
+/// The last byte of the addresses of the one phone that is there.
+const PHONE: u8 = 250;
+
 /// Chance for frames.
 struct Dice(SplitMix64);
 
@@ -38,7 +41,11 @@ impl Dice {
         match self.below(8) {
             0 => Addresses::broadcast(mac),
             1 => Addresses::to_device(mac, Ipv4Address::new(self.byte(), self.byte(), self.byte(), number)),
-            2 => Addresses { to_mac: EthernetAddress::BROADCAST, ..Addresses::to_device(mac, AP_IP) },
+            2 | 3 => Addresses::to_device(
+                EthernetAddress([2, 0xF0, 0, 0, 0, PHONE]),
+                Ipv4Address::new(192, 168, 4, PHONE),
+            ),
+            4 => Addresses { to_mac: EthernetAddress::BROADCAST, ..Addresses::to_device(mac, AP_IP) },
             _ => Addresses::to_device(mac, Ipv4Address::new(192, 168, 4, number)),
         }
     }
@@ -89,13 +96,14 @@ impl Dice {
     }
 
     fn dhcp(&mut self) -> Vec<u8> {
-        let requested = [192, 168, 4, self.byte()];
+        let requested = [192, 168, 4, self.byte() % 16];
         let client_id = self.bytes(60);
         let message = Dhcp {
-            kind: self.byte() % 10,
+            kind: if self.below(100) == 0 { Dhcp::INFORM } else { self.byte() % 8 },
             mac: EthernetAddress([2, 0, 0, 0, 9, self.byte()]),
             transaction: 1,
-            client_ip: if self.below(2) == 0 { Ipv4Address::UNSPECIFIED } else { requested.into() },
+            // An answer to this address waits for somebody who is not there.
+            client_ip: if self.below(100) == 0 { requested.into() } else { Ipv4Address::UNSPECIFIED },
             options: &[(50, &requested), (61, &client_id)],
         };
         message.bytes()
@@ -141,7 +149,7 @@ impl Dice {
 #[track_caller]
 fn check(seed: u64) {
     let mut bench = Bench::new(seed.is_multiple_of(2));
-    let phone = bench.add_station(250);
+    let phone = bench.add_station(PHONE);
     bench.networks = vec![network(&[b'"'; SSID_LEN_MAX], 1, -50)];
     let mut dice = Dice(SplitMix64::new(seed));
     for _ in 0..100 {
@@ -149,8 +157,11 @@ fn check(seed: u64) {
             let frame = dice.frame();
             bench.inject(frame);
         }
-        bench.run_for(Duration::from_millis(7));
+        bench.run_for(Duration::from_millis(97));
     }
+    // The flood must have come as far as the servers to be worth anything.
+    let reached = (wire::datagrams_from(&bench.sent, 67).len(), bench.sent.len());
+    assert!(reached.0 > 15 && reached.1 > 150, "{reached:?}");
     bench.run_for(Duration::from_secs(15));
     bench.get(phone, "/board_info.json").assert(200);
     bench.get(phone, "/wifi_scan.json").assert(200);
@@ -188,6 +199,36 @@ fn stations_that_come_and_go_without_end_fit_every_turn() {
         bench.run_for(Duration::from_millis(1));
     }
     bench.get(phone, "/board_info.json").assert(200);
+}
+
+#[test]
+fn the_busiest_turn_fits_the_link() {
+    let mut bench = Bench::new(false);
+    let phone = bench.add_station(PHONE);
+    let conns = [0; 5].map(|_| bench.send(phone, b"GET /reset"));
+    bench.run_for(Duration::from_millis(20));
+    bench.effects_max = 0;
+    for conn in conns {
+        bench.conn(conn).write(b" HTTP/1.1\r\n\r\n");
+    }
+    for number in 2..=12 {
+        let mac = EthernetAddress([2, 0xD0, 0, 0, 0, number]);
+        bench.tell(RadioEvent::StationJoined(mac));
+        let requested = [192, 168, 4, number];
+        let message = Dhcp {
+            kind: Dhcp::REQUEST,
+            mac,
+            transaction: 1,
+            client_ip: Ipv4Address::UNSPECIFIED,
+            options: &[(50, &requested)],
+        };
+        bench.inject(wire::udp(Addresses::broadcast(mac), 68, 67, &message.bytes()));
+    }
+    bench.type_line("connect TokenOfAnotherAccount0123456789- Home\\ Net correct\\ horse");
+    for conn in conns {
+        bench.reply(conn).assert(200);
+    }
+    assert!(bench.effects_max > 20, "it was not busy: {}", bench.effects_max);
 }
 
 #[test]

@@ -92,13 +92,6 @@ impl Station {
         self.stack.tcp(self.conns[conn].handle).abort();
     }
 
-    /// Takes a connection out of the stack without a word, as when a phone's battery is empty.
-    pub fn forget(&mut self, conn: usize) {
-        let handle = self.conns[conn].handle;
-        self.stack.sockets.remove(handle);
-        self.conns.remove(conn);
-    }
-
     pub(super) fn receive(&mut self, frame: &Frame) {
         let destination = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes));
         if destination.is_some_and(|to| to == self.mac || to.is_multicast()) {
