@@ -71,6 +71,7 @@ pub struct Net {
 }
 
 /// Where the DHCP client is.
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box with, and there is one of these")]
 enum Dhcp {
     Aside(dhcpv4::Socket<'static>),
     InSet(SocketHandle),

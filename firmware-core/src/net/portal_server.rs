@@ -40,6 +40,10 @@ pub struct Asked {
 
 /// What happened at the portal.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is no allocator to box with, and an event lives for one call"
+)]
 pub enum PortalEvent {
     /// A phone asks. It waits until it is answered or dropped.
     Asked(Asked),
