@@ -78,12 +78,12 @@ fn a_valid_configuration_needs_two_refusals_and_is_kept() {
 fn everything_that_one_segment_brings_is_handled_at_once() {
     let mut bench = Bench::online();
     bench.cloud.send(&[
-        (20, 11, b"vw\01\0a"),
+        (20, 11, b"vw\x001\0a"),
         (55, 12, b"a line for the log"),
-        (20, 13, b"vw\0300\0no such pin"),
-        (20, 14, b"vw\02\0b"),
+        (20, 13, b"vw\x00300\0no such pin"),
+        (20, 14, b"vw\x002\0b"),
         (99, 15, b"no such command"),
-        (20, 16, b"vw\03\0c"),
+        (20, 16, b"vw\x003\0c"),
     ]);
     bench.settle();
     assert_eq!(bench.application().writes, [1, 2, 3]);
@@ -94,7 +94,7 @@ fn more_than_the_encrypted_channel_holds_is_handled_at_once() {
     let mut bench = Bench::new(443).with_valid().booted();
     bench.run_until(State::Running, 1_000);
     let frames: Vec<(u8, u16, &[u8])> =
-        (1..=110).map(|id| (20, id, b"vw\07\0some value".as_slice())).collect();
+        (1..=110).map(|id| (20, id, b"vw\x007\0some value".as_slice())).collect();
     // More than the channel's buffer, and no more than the socket's: nothing follows that would wake the device.
     bench.cloud.send(&frames);
     bench.settle();
@@ -104,7 +104,7 @@ fn more_than_the_encrypted_channel_holds_is_handled_at_once() {
 #[test]
 fn what_a_message_makes_the_product_want_wakes_the_device() {
     let mut bench = Bench::online();
-    bench.cloud.send(&[(20, 11, b"vw\01\0a")]);
+    bench.cloud.send(&[(20, 11, b"vw\x001\0a")]);
     bench.settle();
     let written_at = bench.now;
     bench.run_ms(1_000);
@@ -114,7 +114,7 @@ fn what_a_message_makes_the_product_want_wakes_the_device() {
 #[test]
 fn a_redirect_while_online_that_leads_nowhere_brings_the_device_back() {
     let mut bench = Bench::online();
-    bench.cloud.send(&[(41, 21, b"192.168.1.77\08080")]);
+    bench.cloud.send(&[(41, 21, b"192.168.1.77\x008080")]);
     bench.run_ms(100);
     assert_eq!(bench.state(), State::ConnectingCloud);
     bench.run_until(State::Running, 20_000);
@@ -124,7 +124,7 @@ fn a_redirect_while_online_that_leads_nowhere_brings_the_device_back() {
 #[test]
 fn a_redirect_in_a_circle_ends_and_begins_again_later() {
     let mut bench = Bench::new(8_080).with_trial();
-    bench.cloud.login_answer = Some((41, 16, b"192.168.1.1\08080".to_vec()));
+    bench.cloud.login_answer = Some((41, 16, b"192.168.1.1\x008080".to_vec()));
     bench.boot();
     bench.run_ms(3_000);
     assert_eq!(bench.cloud.logins(), 6, "five hops");
@@ -163,7 +163,7 @@ fn a_server_is_told_when_the_device_leaves_it() {
         assert_eq!(bench.cloud.open_connections(), 0, "after `{leave}`");
     }
     let mut bench = Bench::online();
-    bench.cloud.send(&[(41, 21, b"192.168.1.1\08080")]);
+    bench.cloud.send(&[(41, 21, b"192.168.1.1\x008080")]);
     bench.run_ms(100);
     assert_eq!((bench.state(), bench.cloud.open_connections()), (State::Running, 1), "after a redirect");
 }

@@ -42,7 +42,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Input(index) => {
-                    bench.give(INPUTS[index].clone());
+                    bench.give(&INPUTS[index]);
                 }
                 Step::Wait => {
                     if let Some(at) = bench.machine.poll_timeout() {
@@ -70,15 +70,15 @@ proptest! {
         for step in steps {
             match step {
                 Step::Input(index) if INPUTS[index] != Input::RebootRequested => {
-                    bench.give(INPUTS[index].clone());
+                    bench.give(&INPUTS[index]);
                 }
                 Step::Input(_) | Step::Wait | Step::Button(_) => {}
                 Step::Sleep(ms) => bench.sleep(ms),
             }
         }
-        bench.give(Input::ResetRequested);
+        bench.give(&Input::ResetRequested);
         prop_assert_eq!(bench.machine.state(), State::WaitConfig);
-        prop_assert_eq!(bench.give(Input::ConfigStored), "WAIT_CONFIG=>SWITCH_TO_STA");
+        prop_assert_eq!(bench.give(&Input::ConfigStored), "WAIT_CONFIG=>SWITCH_TO_STA");
         bench.sleep(1_000);
         prop_assert_eq!(bench.handle_timeout(), "reboot");
     }

@@ -14,8 +14,8 @@ fn refused(failure: JoinFailure) -> Input {
 fn check_join(rssi: i8, failure: JoinFailure, code: u16, is_early: bool) {
     let mut bench = Bench::started(InUse::Trial, false);
     while bench.machine.last_error().is_none() {
-        bench.give(heard(rssi));
-        bench.give(refused(failure));
+        bench.give(&heard(rssi));
+        bench.give(&refused(failure));
         if bench.machine.last_error().is_none() {
             bench.wait();
         }
@@ -47,10 +47,10 @@ fn a_network_that_is_full_or_silent_is_tried_until_the_window_closes() {
 #[test]
 fn one_handshake_may_be_lost_to_noise() {
     let mut bench = bench(Stage::TrialJoining);
-    bench.give(refused(JoinFailure::Handshake));
+    bench.give(&refused(JoinFailure::Handshake));
     assert_eq!(bench.wait(), "scan");
-    assert_eq!(bench.give(heard(-50)), "join -50");
-    assert_eq!(bench.give(Input::Joined), "address");
+    assert_eq!(bench.give(&heard(-50)), "join -50");
+    assert_eq!(bench.give(&Input::Joined), "address");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn four_scans_without_the_network_one_of_them_by_name_mean_that_it_is_not_there(
     let mut actions = Actions::new();
     bench.machine.start(bench.now, &mut actions);
     assert_eq!(words(&actions), "off INIT=>CONNECTING_NET scan");
-    let said: Vec<String> = missed().map(|miss| bench.give(miss)).into();
+    let said: Vec<String> = missed().map(|miss| bench.give(&miss)).into();
     let end = "reject 720 close CONNECTING_NET=>WAIT_CONFIG ap";
     assert_eq!(said, ["scan-by-name", "scan", "scan", end]);
     assert_eq!(bench.machine.last_error(), Some(ProvisionError::NetworkNotFound));
@@ -73,7 +73,7 @@ fn a_network_that_was_heard_once_is_not_absent() {
         scans.push(bench.wait());
         // Long enough for a scan, and the window closes during a pause.
         bench.sleep(1_500);
-        bench.give(Input::ScanDone(None));
+        bench.give(&Input::ScanDone(None));
     }
     assert_eq!(scans.pop().as_deref(), Some("reject 701 close CONNECTING_NET=>WAIT_CONFIG ap"));
     assert_eq!(bench.machine.last_error(), Some(ProvisionError::Network));
@@ -85,7 +85,7 @@ fn a_network_that_was_heard_once_is_not_absent() {
 fn a_scan_that_could_not_be_done_is_no_proof_of_absence() {
     let mut bench = Bench::started(InUse::Trial, false);
     while bench.machine.last_error().is_none() {
-        bench.give(Input::ScanFailed);
+        bench.give(&Input::ScanFailed);
         bench.wait();
     }
     assert_eq!(bench.machine.last_error(), Some(ProvisionError::Network));
@@ -97,7 +97,7 @@ fn a_radio_that_says_nothing_is_asked_again() {
     let mut bench = Bench::started(InUse::Trial, false);
     assert_eq!((bench.wait(), bench.elapsed()), (String::new(), 20_000));
     assert_eq!((bench.wait(), bench.elapsed()), ("scan".to_string(), 21_000));
-    bench.give(heard(-50));
+    bench.give(&heard(-50));
     assert_eq!((bench.wait(), bench.elapsed()), (String::new(), 33_000));
     assert_eq!((bench.wait(), bench.elapsed()), ("scan".to_string(), 34_000));
 }
@@ -113,8 +113,8 @@ fn fifteen_seconds_without_a_lease_are_certain() {
 fn a_lease_that_has_no_time_left_is_a_network_that_was_not_joined() {
     let mut bench = Bench::started(InUse::Trial, false);
     bench.sleep(40_000);
-    bench.give(heard(-50));
-    bench.give(Input::Joined);
+    bench.give(&heard(-50));
+    bench.give(&Input::Joined);
     assert_eq!(bench.wait(), "reject 701 close CONNECTING_NET=>WAIT_CONFIG ap");
     assert_eq!(bench.elapsed(), 50_000);
 }
@@ -122,7 +122,7 @@ fn a_lease_that_has_no_time_left_is_a_network_that_was_not_joined() {
 #[test]
 fn a_lease_that_comes_when_the_network_is_gone_leads_nowhere() {
     let mut bench = bench(Stage::TrialAddressing).after([Input::LinkLost]);
-    assert_eq!(bench.give(Input::AddressSet), "");
+    assert_eq!(bench.give(&Input::AddressSet), "");
     assert_eq!(bench.wait(), "scan");
 }
 
@@ -132,7 +132,7 @@ fn a_cloud_that_is_away_is_asked_every_five_seconds_until_the_window_closes() {
     let mut attempts = vec![bench.elapsed()];
     let end = loop {
         bench.sleep(1_000);
-        bench.give(Input::CloudFailed);
+        bench.give(&Input::CloudFailed);
         let said = bench.wait();
         if said != "cloud" {
             break said;
@@ -149,11 +149,11 @@ fn a_router_that_drops_the_device_again_and_again_cannot_prolong_a_trial() {
     let mut bench = bench(Stage::TrialCloud);
     while bench.machine.last_error().is_none() {
         bench.sleep(7_000);
-        bench.give(Input::LinkLost);
+        bench.give(&Input::LinkLost);
         bench.sleep(1_000);
-        bench.give(heard(-50));
-        bench.give(Input::Joined);
-        bench.give(Input::AddressSet);
+        bench.give(&heard(-50));
+        bench.give(&Input::Joined);
+        bench.give(&Input::AddressSet);
         if bench.due_in().is_some_and(|due| due < 8_000) {
             bench.wait();
         }
@@ -166,7 +166,7 @@ fn a_router_that_drops_the_device_again_and_again_cannot_prolong_a_trial() {
 fn a_trial_whose_network_is_gone_when_the_window_closes_says_so() {
     let mut bench = bench(Stage::TrialCloud);
     bench.sleep(45_000);
-    bench.give(Input::LinkLost);
+    bench.give(&Input::LinkLost);
     assert_eq!(bench.wait(), "reject 701 close CONNECTING_NET=>WAIT_CONFIG ap");
     assert_eq!(bench.elapsed(), 50_000);
 }
@@ -174,11 +174,11 @@ fn a_trial_whose_network_is_gone_when_the_window_closes_says_so() {
 #[test]
 fn the_first_login_makes_a_trial_valid_and_the_next_one_changes_nothing() {
     let mut bench = bench(Stage::TrialCloud);
-    assert_eq!(bench.give(Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING accept");
+    assert_eq!(bench.give(&Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING accept");
     assert_eq!(bench.machine.in_use(), InUse::Valid);
-    bench.give(Input::SessionLost);
+    bench.give(&Input::SessionLost);
     assert_eq!(bench.wait(), "cloud");
-    assert_eq!(bench.give(Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING");
+    assert_eq!(bench.give(&Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_login_ends_what_was_wrong() {
 /// Fails one round for a valid configuration and returns the pause after it, in milliseconds.
 fn fail_round(bench: &mut Bench) -> i64 {
     for miss in missed() {
-        bench.give(miss);
+        bench.give(&miss);
     }
     bench.due_in().expect("a pause")
 }
@@ -224,7 +224,7 @@ fn after_five_hundred_rounds_the_device_shows_an_error_for_ten_seconds_and_resta
         fail_round(&mut bench);
         assert_eq!(bench.wait(), "scan");
     }
-    let said: Vec<String> = missed().map(|miss| bench.give(miss)).into();
+    let said: Vec<String> = missed().map(|miss| bench.give(&miss)).into();
     assert_eq!(said[3], "close failed 720 off CONNECTING_NET=>ERROR");
     let before = bench.elapsed();
     assert_eq!((bench.wait(), bench.elapsed() - before), ("reboot".to_string(), 10_000));
@@ -245,10 +245,10 @@ fn a_login_gives_five_hundred_new_rounds() {
 fn the_rounds_of_the_network_and_the_cloud_count_together() {
     let mut bench = bench(Stage::Cloud);
     for round in 1..500 {
-        assert_eq!(bench.give(Input::ResolveFailed), "close failed 710", "round {round}");
+        assert_eq!(bench.give(&Input::ResolveFailed), "close failed 710", "round {round}");
         assert_eq!(bench.wait(), "cloud", "the network stays joined");
     }
-    assert_eq!(bench.give(Input::ResolveFailed), "close failed 710 off CONNECTING_CLOUD=>ERROR");
+    assert_eq!(bench.give(&Input::ResolveFailed), "close failed 710 off CONNECTING_CLOUD=>ERROR");
 }
 
 #[test]
@@ -265,9 +265,9 @@ fn a_held_button_puts_the_restart_off() {
 #[test]
 fn a_token_that_is_refused_twice_opens_the_access_point_and_keeps_the_record() {
     let mut bench = bench(Stage::Cloud);
-    assert_eq!(bench.give(Input::TokenRefused), "close");
+    assert_eq!(bench.give(&Input::TokenRefused), "close");
     assert_eq!(bench.wait(), "cloud");
-    assert_eq!(bench.give(Input::TokenRefused), "close CONNECTING_CLOUD=>WAIT_CONFIG ap");
+    assert_eq!(bench.give(&Input::TokenRefused), "close CONNECTING_CLOUD=>WAIT_CONFIG ap");
     assert_eq!((bench.machine.last_error(), bench.elapsed()), (Some(ProvisionError::Token), 5_000));
     // Every ten idle minutes the cloud is asked again, and has to refuse twice again.
     for _ in 0..3 {
@@ -275,9 +275,9 @@ fn a_token_that_is_refused_twice_opens_the_access_point_and_keeps_the_record() {
         assert_eq!(bench.wait(), "idle off WAIT_CONFIG=>CONNECTING_NET scan");
         assert_eq!(bench.elapsed() - before, 600_000);
         bench = bench.after([heard(-50), Input::Joined, Input::AddressSet]);
-        assert_eq!(bench.give(Input::TokenRefused), "close");
+        assert_eq!(bench.give(&Input::TokenRefused), "close");
         assert_eq!(bench.wait(), "cloud");
-        assert_eq!(bench.give(Input::TokenRefused), "close CONNECTING_CLOUD=>WAIT_CONFIG ap");
+        assert_eq!(bench.give(&Input::TokenRefused), "close CONNECTING_CLOUD=>WAIT_CONFIG ap");
     }
     bench.wait();
     assert_eq!(bench.after(online()).machine.last_error(), None, "and one day the token is known again");
@@ -288,7 +288,7 @@ fn two_refusals_within_five_seconds_are_one() {
     let mut bench = bench(Stage::Cloud).after([Input::TokenRefused, Input::LinkLost]);
     bench.sleep(4_000);
     let mut bench = bench.after([heard(-50), Input::Joined, Input::AddressSet]);
-    assert_eq!(bench.give(Input::TokenRefused), "close");
+    assert_eq!(bench.give(&Input::TokenRefused), "close");
 }
 
 #[test]
@@ -300,11 +300,11 @@ fn a_login_or_configuration_mode_between_two_refusals_makes_the_second_the_first
     };
     let mut bench =
         refuse_once().after([Input::LoggedIn, Input::LinkLost]).after(online().into_iter().take(3));
-    assert_eq!(bench.give(Input::TokenRefused), "close");
+    assert_eq!(bench.give(&Input::TokenRefused), "close");
     let mut bench = refuse_once().after([Input::ConfigModeRequested]);
     bench.wait();
     let mut bench = bench.after(online().into_iter().take(3));
-    assert_eq!(bench.give(Input::TokenRefused), "close");
+    assert_eq!(bench.give(&Input::TokenRefused), "close");
 }
 
 #[test]
@@ -332,9 +332,9 @@ fn every_request_starts_the_ten_minutes_anew_and_a_silent_station_does_not() {
         for stage in [Stage::WaitConfigBesideValid, Stage::Configuring] {
             let mut bench = bench(stage);
             bench.machine.valid_exists = true;
-            bench.give(Input::BoardInfoRead);
+            bench.give(&Input::BoardInfoRead);
             bench.sleep(599_000);
-            bench.give(input.clone());
+            bench.give(&input);
             assert_eq!(bench.due_in(), Some(expected), "{stage:?} {input:?}");
         }
     }
@@ -352,22 +352,22 @@ fn a_trial_that_was_interrupted_by_configuration_mode_is_tried_when_nobody_comes
 fn the_restart_comes_one_second_after_the_answer_and_a_second_submit_does_not_put_it_off() {
     let mut bench = bench(Stage::SwitchFromAp);
     bench.sleep(900);
-    assert_eq!(bench.give(Input::ConfigStored), "");
+    assert_eq!(bench.give(&Input::ConfigStored), "");
     assert_eq!((bench.wait(), bench.elapsed()), ("reboot".to_string(), 1_000));
 }
 
 #[test]
 fn a_redirect_into_nowhere_does_not_leave_the_device_running_without_a_session() {
     let mut bench = bench(Stage::Running);
-    assert_eq!(bench.give(Input::Redirected), "RUNNING=>CONNECTING_CLOUD");
-    assert!(bench.give(Input::ResolveFailed).starts_with("close failed 710"));
+    assert_eq!(bench.give(&Input::Redirected), "RUNNING=>CONNECTING_CLOUD");
+    assert!(bench.give(&Input::ResolveFailed).starts_with("close failed 710"));
     assert_eq!(bench.wait(), "cloud", "the configured server is asked again");
-    assert_eq!(bench.give(Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING");
+    assert_eq!(bench.give(&Input::LoggedIn), "CONNECTING_CLOUD=>RUNNING");
 }
 
 #[test]
 fn a_lost_network_ends_the_pause_of_the_cloud() {
     let mut bench = bench(Stage::CloudPaused);
-    assert_eq!(bench.give(Input::LinkLost), "close off CONNECTING_CLOUD=>CONNECTING_NET scan");
+    assert_eq!(bench.give(&Input::LinkLost), "close off CONNECTING_CLOUD=>CONNECTING_NET scan");
     assert!(bench.after(online()).machine.state() == State::Running);
 }
