@@ -209,7 +209,7 @@ impl<A: Application> Device<A> {
             }
             Route::Reboot => {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
-                self.portal.drop_client(&mut self.net, client);
+                self.portal.drop_client(now, &mut self.net, client);
                 // The phone is to see a closed connection, before the socket listens again.
                 self.net.poll_egress(now, platform.phy());
                 return self.input(now, platform, &Input::RebootRequested);
@@ -322,6 +322,8 @@ impl<A: Application> Device<A> {
             UplinkEvent::Redirected(host, port) => {
                 self.log(now, platform, format_args!("Redirecting to {host}:{port}"));
                 platform.trace(Event::Redirected(host, port));
+                // The old server hears that the session is over before its socket is used for the new one.
+                self.net.poll_egress(now, platform.phy());
                 self.input(now, platform, &Input::Redirected);
             }
             UplinkEvent::TooManyRedirects => self.input(now, platform, &Input::CloudFailed),

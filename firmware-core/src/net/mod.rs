@@ -71,6 +71,7 @@ pub struct Net {
 }
 
 /// Where the DHCP client is.
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on, and there is one of it")]
 enum Dhcp {
     Aside(dhcpv4::Socket<'static>),
     InSet(SocketHandle),

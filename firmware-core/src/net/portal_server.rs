@@ -25,9 +25,13 @@ const HTTP_PORT: u16 = 80;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A reset that cannot leave for this long is for a phone that has gone: its socket is needed.
+const RESET_TIMEOUT: Duration = Duration::from_secs(1);
 /// A datagram that cannot leave for this long is for somebody who has gone: nobody tells us his MAC. smoltcp
 /// would ask for it for ever, and everything behind it would wait.
 const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
+/// A phone that has its answer and does not close its side keeps others waiting no longer than this.
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A request that the device has to answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +48,7 @@ pub struct Asked {
 
 /// What happened at the portal.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on, and it is moved once")]
 pub enum PortalEvent {
     /// A phone asks. It waits until it is answered or dropped.
     Asked(Asked),
@@ -74,6 +79,14 @@ enum Client {
         until: Instant,
     },
     Closing {
+        until: Instant,
+    },
+    /// The connection was given up, and its reset has not left yet.
+    Resetting {
+        until: Instant,
+    },
+    /// The phone has everything, our FIN included, and has not closed its side.
+    Lingering {
         until: Instant,
     },
 }
@@ -117,9 +130,9 @@ impl PortalServer {
     }
 
     /// Drops a client without an answer.
-    pub fn drop_client(&mut self, net: &mut Net, client: usize) {
+    pub fn drop_client(&mut self, now: Instant, net: &mut Net, client: usize) {
         if let (Some(client), Some(handle)) = (self.clients.get_mut(client), net.tcp.get(client)) {
-            free(client, net.sockets.get_mut(*handle));
+            reset(now, client, net.sockets.get_mut(*handle));
         }
     }
 
@@ -142,7 +155,9 @@ impl PortalServer {
             Client::Opening { until }
             | Client::Reading { until, .. }
             | Client::Sending { until, .. }
-            | Client::Closing { until } => Some(*until),
+            | Client::Closing { until }
+            | Client::Resetting { until }
+            | Client::Lingering { until } => Some(*until),
         });
         until.chain(self.stuck.into_iter().flatten()).min().map(|at| (at, WakeReason::Portal))
     }
@@ -181,7 +196,9 @@ impl PortalServer {
                 | Client::Reading { .. }
                 | Client::Waiting { .. }
                 | Client::Sending { .. }
-                | Client::Closing { .. } => None,
+                | Client::Closing { .. }
+                | Client::Resetting { .. }
+                | Client::Lingering { .. } => None,
             });
         if let Some((_, handle, client)) = idle.min_by_key(|(until, ..)| *until) {
             let socket = net.tcp_mut(handle);
@@ -264,7 +281,13 @@ fn poll_client(
 ) -> Option<PortalEvent> {
     match socket.state() {
         // The connection has ended, or there has not been one.
-        tcp::State::Closed => free(client, socket),
+        tcp::State::Closed => {
+            let waits = matches!(client, Client::Resetting { until } if *until > now);
+            if waits && socket.remote_endpoint().is_some() {
+                return None;
+            }
+            free(client, socket);
+        }
         tcp::State::Listen => *client = Client::Listening,
         tcp::State::SynReceived => on_opening(now, client, socket),
         tcp::State::SynSent
@@ -281,7 +304,9 @@ fn poll_client(
         }
     }
     match client {
-        Client::Listening | Client::Opening { .. } | Client::Waiting { .. } => None,
+        Client::Listening | Client::Opening { .. } | Client::Waiting { .. } | Client::Resetting { .. } => {
+            None
+        }
         Client::Reading { until, continued } => {
             let (until, continued) = (*until, *continued);
             read_request(now, index, client, socket, captive, until, continued)
@@ -299,20 +324,31 @@ fn poll_client(
                 socket.close();
                 *client = Client::Closing { until: now + ANSWER_TIMEOUT };
             } else if timed_out {
-                free(client, socket);
+                reset(now, client, socket);
             }
             None
         }
-        Client::Closing { until } => {
+        Client::Closing { until } | Client::Lingering { until } => {
+            let until = *until;
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
             // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
-            if socket.state() == tcp::State::TimeWait || *until <= now {
+            if socket.state() == tcp::State::TimeWait {
                 free(client, socket);
+            } else if until <= now {
+                reset(now, client, socket);
+            } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
+                *client = Client::Lingering { until: now + LINGER_LIMIT };
             }
             None
         }
     }
+}
+
+/// Ends a connection with a reset.
+fn reset(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'static>) {
+    socket.abort();
+    *client = Client::Resetting { until: now + RESET_TIMEOUT };
 }
 
 /// Forgets the connection, if there is one, and waits for the next phone. Nothing is sent to the old one; it
@@ -333,7 +369,9 @@ fn on_opening(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'stati
         | Client::Reading { .. }
         | Client::Waiting { .. }
         | Client::Sending { .. }
-        | Client::Closing { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
+        | Client::Closing { .. }
+        | Client::Resetting { .. }
+        | Client::Lingering { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
     }
 }
 

@@ -167,7 +167,7 @@ impl Provision {
             }),
             Input::ScanFailed => self.with_net_round(now, actions, |round, _| round.on_scan_failed(now)),
             Input::Joined => {
-                self.with_net_round(now, actions, |round, actions| round.on_joined(now, actions))
+                self.with_net_round(now, actions, |round, actions| round.on_joined(now, actions));
             }
             Input::JoinFailed(failure) => {
                 self.with_net_round(now, actions, |round, _| round.on_join_failed(now, *failure));

@@ -301,7 +301,7 @@ fn table() -> Vec<Row> {
         (Error, Input::ConfigStored, "close ERROR=>SWITCH_TO_STA", Some(1_000)),
     ]);
     // The first pause of a round that failed is a second, spread by a quarter: this seed makes it so long.
-    let pause = bench(Stage::CloudPaused).due_in();
+    let pause = bench(CloudPaused).due_in();
     rows.push((Cloud, Input::ResolveFailed, "close failed 710", pause));
     rows.push((Cloud, Input::SecureFailed, "close failed 711", pause));
     rows.push((Running, Input::ResolveFailed, "RUNNING=>CONNECTING_CLOUD close failed 710", pause));

@@ -146,9 +146,11 @@ impl Bench {
     }
 
     fn with_flash(captive_portal: bool, flash: CutFlash<ArrayFlash<FLASH_LEN>>) -> Self {
+        let mut device = InProcess::new(Thermostat::new);
+        *device.flash() = flash;
         let mut bench = Self {
             now: Instant::ZERO,
-            device: InProcess::new(flash, Thermostat::new),
+            device,
             product: product(captive_portal),
             boots: 0,
             running: false,

@@ -1,0 +1,8 @@
+//! The device as a whole behind the seam: what it shows, prints, stores and answers, and in which order.
+
+mod bench;
+mod cloud;
+mod console;
+mod panel;
+mod peer;
+mod portal;
