@@ -20,7 +20,7 @@ use crate::net::{Buffers, Net, PortalServer, Uplink};
 use crate::panel::{Button, Hold, Pattern, state_pattern};
 use crate::portal::config_request::ConfigRequest;
 use crate::portal::name::{ap_bssid, ap_ssid};
-use crate::provision::{Actions, Candidate, InUse, Provision};
+use crate::provision::{Actions, Candidate, InUse, Input, Provision};
 use crate::random::SplitMix64;
 use crate::store::Store;
 use crate::trace::{Event, State};
@@ -162,9 +162,6 @@ impl<A: Application> Device<A> {
         let stack_at = self.net.poll_egress(now, platform.phy());
         self.tell_last_error(platform);
         self.show_pattern(now, platform);
-        if self.reboot_at.is_some_and(|at| at <= now) {
-            self.reboot = Some(ResetCause::Software);
-        }
         if let Some(cause) = self.reboot {
             platform.trace(Event::Rebooting);
             return Wake::Reboot(cause);
@@ -204,6 +201,10 @@ impl<A: Application> Device<A> {
         let scan_is_over = self.scan.until.is_some_and(|until| until <= now);
         if scan_is_over {
             self.on_scan_done(now, platform, false);
+        }
+        if self.reboot_at.is_some_and(|at| at <= now) {
+            self.reboot_at = None;
+            self.input(now, platform, &Input::RebootRequested);
         }
         if self.provision.poll_timeout().is_none_or(|at| at > now) {
             return scan_is_over;

@@ -64,6 +64,9 @@ impl<A: Application> Device<A> {
                 if self.provision.state() == State::Error {
                     self.log(now, platform, format_args!("Restarting after error."));
                 }
+                self.net.poll_egress(now, platform.phy());
+                // A phone that is not told clings to an access point that no longer exists, for seconds.
+                self.radio_off(platform);
                 self.reboot = Some(*cause);
             }
         }
