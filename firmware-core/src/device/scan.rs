@@ -71,10 +71,7 @@ impl<A: Application> Device<A> {
     pub(super) fn scan_for_phone<P: Platform>(&mut self, now: Instant, platform: &mut P, client: usize) {
         let is_scanning = self.scan.until.is_some();
         let is_fresh = self.scan.done_at.is_some_and(|at| at + SCAN_FRESH > now);
-        // A list that is being sent must stay as it is, and the answer to `/config` must reach its phone, which
-        // it does not while the access point is deaf.
-        let must_not = self.portal.is_listing() || self.provision.state() == State::SwitchToSta;
-        if !is_scanning && (is_fresh || must_not) {
+        if !is_scanning && (is_fresh || !self.may_scan()) {
             return self.answer(now, platform, client, Route::WifiScan, Content::WifiScan);
         }
         if !self.scan.waiting.contains(&client) {
@@ -87,18 +84,24 @@ impl<A: Application> Device<A> {
         }
     }
 
-    /// Lists networks on the console. While the device itself is looking for its network it prints what that
-    /// brings, or has brought: another scan would end a join that is under way.
+    /// Lists networks on the console: from a scan that is under way or started now, or else from the last one.
     pub(super) fn scan_for_console<P: Platform>(&mut self, now: Instant, platform: &mut P) {
-        let must_not = self.provision.state() == State::ConnectingNet || self.portal.is_listing();
         if self.scan.until.is_some() {
             self.scan.for_console = true;
-        } else if must_not {
-            self.print_scan(platform);
-        } else {
+        } else if self.may_scan() {
             self.start_scan(now, platform, None);
             self.scan.for_console = true;
+        } else {
+            self.print_scan(platform);
         }
+    }
+
+    /// Whether a scan that the state machine has not asked for would do no harm.
+    fn may_scan(&self) -> bool {
+        // It would end a join that is under way, or make the access point deaf while the answer to `/config` is
+        // on its way to a phone. And a list that is being sent must stay as it is.
+        !matches!(self.provision.state(), State::ConnectingNet | State::SwitchToSta)
+            && !self.portal.is_listing()
     }
 
     /// Takes one network that the scan under way has heard.

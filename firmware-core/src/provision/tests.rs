@@ -57,6 +57,7 @@ impl Bench {
         let at = self.machine.poll_timeout().expect("a deadline");
         assert!(at >= self.now, "the deadline has passed before");
         self.now = at;
+        self.check_it_ends();
         self.handle_timeout()
     }
 
@@ -66,8 +67,16 @@ impl Bench {
         words(&actions)
     }
 
+    #[track_caller]
     fn sleep(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
+        self.check_it_ends();
+    }
+
+    /// A story that should come to an end and does not must fail, not run for ever.
+    #[track_caller]
+    fn check_it_ends(&self) {
+        assert!(self.elapsed() < 90 * 86_400_000, "three months and no end");
     }
 
     /// Since the start, in milliseconds.

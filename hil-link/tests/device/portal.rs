@@ -297,6 +297,7 @@ fn no_scan_makes_the_access_point_deaf_while_an_answer_is_on_its_way() {
     bench.get(&config_request());
     bench.effects.clear();
     assert!(bench.get("/wifi_scan.json").ends_with("[]"));
+    bench.type_line("wifi scan");
     assert!(!bench.effects.contains(&"ScanStarted".to_string()));
 }
 
