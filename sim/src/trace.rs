@@ -56,8 +56,8 @@ pub enum What {
     Router(router::Event),
     /// The cloud did something.
     Cloud(cloud::Event),
-    /// The scenario came to a step: its number from 1, and what it says.
-    Step(usize, String),
+    /// The scenario came to a step: its number from 1.
+    Step(usize),
 }
 
 /// The record of one run.
@@ -226,14 +226,14 @@ pub fn is_story(what: &What) -> bool {
         | What::Flash(_)
         | What::Console(_)
         | What::FrameMissed
-        | What::Step(..) => false,
+        | What::Step(_) => false,
     }
 }
 
 /// Whether an entry stands in the exact trace: all but console text, which may name hardware, and the
 /// scenario's own steps.
 fn is_exact(what: &What) -> bool {
-    !matches!(what, What::Console(_) | What::Step(..))
+    !matches!(what, What::Console(_) | What::Step(_))
 }
 
 fn is_milestone(event: &Event) -> bool {
@@ -331,7 +331,7 @@ impl fmt::Display for What {
             Self::Phone(event) => event.fmt(f),
             Self::Router(event) => event.fmt(f),
             Self::Cloud(event) => event.fmt(f),
-            Self::Step(number, text) => write!(f, "step {number}: {text}"),
+            Self::Step(number) => write!(f, "step {number}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use firmware_core::application::{Application, InternalVerb};
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::product::Product;
+use firmware_core::trace::Event;
 use smoltcp::time::Duration;
 
 use crate::scenario::{Scenario, Step};
@@ -116,12 +117,12 @@ pub fn run_watched(
     let mut failure = None;
     for (index, step) in scenario.steps.iter().enumerate() {
         let number = index + 1;
-        let what = step.describe();
         let at = runner.stage.world.now();
         let actor = step.actor.as_ref().and_then(|name| runner.stage.node(name.as_str()));
-        let entry = What::Step(number, what.clone());
+        let entry = What::Step(number);
         runner.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), entry);
         if let Err(why) = runner.step(step) {
+            let what = step.describe();
             failure = Some(Failure { step: number, line: step.line, what, why: why.to_string() });
             break;
         }
@@ -160,13 +161,19 @@ fn say(what: &What, said: &mut String) {
         What::Console(line) => said.push_str(line),
         // What is made of closed lists and numbers cannot hold a secret.
         What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => return,
-        What::Brownout | What::FrameMissed => return,
+        What::Brownout | What::FrameMissed | What::Step(_) => return,
+        What::Device(event) if !has_text(event) => return,
         // Writing to a string does not fail.
         what => {
             let _ = write!(said, "{what}");
         }
     }
     said.push('\n');
+}
+
+/// Whether an event of the device holds a text that came from outside.
+fn has_text(event: &Event) -> bool {
+    matches!(event, Event::ApUp(_) | Event::Joined(_) | Event::Connecting { .. } | Event::Redirected(..))
 }
 
 /// Why a step failed.

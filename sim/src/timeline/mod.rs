@@ -98,11 +98,11 @@ impl<'a> Timeline<'a> {
         let mut told: Vec<Told> = Vec::new();
         let mut last_at = Instant::ZERO;
         for entry in self.trace.entries() {
-            if let What::Step(number, text) = &entry.what {
+            if let What::Step(number) = entry.what {
                 self.push_events(&mut lines, &mut last_at, &told);
                 told.clear();
                 self.push_idle(&mut lines, &mut last_at, entry.at);
-                lines.push(Line { at: entry.at, text: self.heading(*number, text) });
+                lines.push(Line { at: entry.at, text: self.heading(number) });
             } else {
                 told.extend(self.tell(entry).filter(|told| told.detail <= detail));
             }
@@ -195,10 +195,11 @@ impl<'a> Timeline<'a> {
         *last_at = at;
     }
 
-    fn heading(&self, number: usize, text: &str) -> String {
-        let line = number.checked_sub(1).and_then(|index| self.scenario.steps.get(index));
-        let place = line.map_or(String::new(), |step| format!(" (line {})", step.line));
-        self.palette.quiet(format_args!("-- step {number}{place}: {}", self.clean(text)))
+    fn heading(&self, number: usize) -> String {
+        let step = number.checked_sub(1).and_then(|index| self.scenario.steps.get(index));
+        let Some(step) = step else { return self.palette.quiet(format_args!("-- step {number}")) };
+        let (line, words) = (step.line, self.clean(&step.describe()));
+        self.palette.quiet(format_args!("-- step {number} (line {line}): {words}"))
     }
 
     fn event(&self, told: &Told) -> String {

@@ -35,7 +35,7 @@ fn check(entries: Vec<(i64, NodeId, What)>, detail: Detail, expected: &[&str]) {
 #[test]
 fn an_event_has_its_time_its_actor_and_its_words() {
     let entries = vec![
-        (0, DEVICE, What::Step(1, "device gets power".to_owned())),
+        (0, DEVICE, What::Step(1)),
         (1, DEVICE, What::PowerOn),
         (12_345, PHONE, What::Phone(crate::phone::Event::TokenIssued)),
     ];
@@ -69,14 +69,14 @@ fn a_long_idle_time_is_marked() {
     let entries = vec![
         (0, DEVICE, What::PowerOn),
         (60_000, DEVICE, What::PowerOff),
-        (25_200_000, DEVICE, What::Step(2, "device gets power".to_owned())),
+        (25_200_000, DEVICE, What::Step(2)),
     ];
     let expected = [
         "    0.000  device  power on",
         "           ... 1 min later",
         "   60.000  device  power off",
         "           ... 6 h 59 min later",
-        "-- step 2 (line 19): device gets power",
+        "-- step 2 (line 19): device should be in WAIT_CONFIG, within 5 s",
     ];
     check(entries, Detail::Story, &expected);
 }
@@ -85,7 +85,7 @@ fn a_long_idle_time_is_marked() {
 fn repeats_are_folded_whatever_their_numbers_but_not_across_steps() {
     let scan = |at_ms, count| (at_ms, DEVICE, What::Device(Event::ScanDone(count)));
     let mut entries: Vec<_> = (2..8).map(|count| scan(i64::from(count) * 1_000, count)).collect();
-    entries.push((8_000, DEVICE, What::Step(1, "device gets power".to_owned())));
+    entries.push((8_000, DEVICE, What::Step(1)));
     entries.push(scan(9_000, 9));
     let expected = [
         "    2.000  device  hears 2 networks",
