@@ -23,23 +23,31 @@ pub(crate) struct Malformed;
 /// # Errors
 /// When it is not UTF-8 or has a line without a colon.
 pub(crate) fn read_head(bytes: &[u8]) -> Option<Result<Head<'_>, Malformed>> {
-    let end = bytes.windows(END.len()).position(|window| window == END)?;
+    let end = bytes.array_windows().position(|window| window == END)?;
     let Ok(text) = str::from_utf8(&bytes[..end]) else { return Some(Err(Malformed)) };
-    let (start_line, fields) = text.split_once(LINE_END).unwrap_or((text, ""));
-    if fields.split_terminator(LINE_END).any(|line| !line.contains(':')) {
+    let (start_line, fields) = text.split_once('\n').unwrap_or((text, ""));
+    let start_line = without_return(start_line);
+    if lines(fields).any(|line| !line.contains(':')) {
         return Some(Err(Malformed));
     }
     Some(Ok(Head { start_line, len: end + END.len(), fields }))
 }
 
-const LINE_END: &str = "\r\n";
-const END: &[u8] = b"\r\n\r\n";
+const END: &[u8; 4] = b"\r\n\r\n";
+
+/// The lines of a head. Searching for one character costs a fraction of searching for two.
+fn lines(fields: &str) -> impl Iterator<Item = &str> {
+    fields.split_terminator('\n').map(without_return)
+}
+
+fn without_return(line: &str) -> &str {
+    line.strip_suffix('\r').unwrap_or(line)
+}
 
 impl<'a> Head<'a> {
     /// Names and values in order, without white space around the values.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let lines = self.fields.split_terminator(LINE_END);
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
+        lines(self.fields).filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
     }
 
     /// The first value of a field; the case of letters in its name does not matter.
