@@ -20,7 +20,7 @@ use crate::net::{Buffers, Net, PortalServer, Uplink};
 use crate::panel::{Button, Hold, Pattern, state_pattern};
 use crate::portal::config_request::ConfigRequest;
 use crate::portal::name::{ap_bssid, ap_ssid};
-use crate::provision::{Actions, Candidate, InUse, Provision};
+use crate::provision::{Actions, Candidate, InUse, Input, Provision};
 use crate::random::SplitMix64;
 use crate::store::Store;
 use crate::trace::{Event, State};
@@ -145,6 +145,7 @@ impl<A: Application> Device<A> {
     pub fn poll<P: Platform>(&mut self, now: Instant, platform: &mut P) -> Wake {
         let mut busy = true;
         let mut application_is_due = true;
+        self.net.poll_ingress(now, platform.phy());
         for _ in 0..PASSES_MAX {
             busy = self.pass(now, platform);
             // Whatever happened may concern the product, and what it sends may take another pass.
@@ -155,13 +156,12 @@ impl<A: Application> Device<A> {
             if !busy || self.reboot.is_some() {
                 break;
             }
+            // A reset must have left before the next pass lets its socket listen again.
+            self.net.poll_egress(now, platform.phy());
         }
-        self.net.poll(now, platform.phy());
+        let stack_at = self.net.poll_egress(now, platform.phy());
         self.tell_last_error(platform);
         self.show_pattern(now, platform);
-        if self.reboot_at.is_some_and(|at| at <= now) {
-            self.reboot = Some(ResetCause::Software);
-        }
         if let Some(cause) = self.reboot {
             platform.trace(Event::Rebooting);
             return Wake::Reboot(cause);
@@ -169,7 +169,7 @@ impl<A: Application> Device<A> {
         if busy {
             return Wake::Now;
         }
-        self.wake(now)
+        self.wake(now, stack_at)
     }
 
     /// The product's code, for a host that wants to look at it.
@@ -184,7 +184,6 @@ impl<A: Application> Device<A> {
 
     /// Looks once into every room. Returns whether there was something to do.
     fn pass<P: Platform>(&mut self, now: Instant, platform: &mut P) -> bool {
-        self.net.poll(now, platform.phy());
         let mut busy = self.poll_radio(now, platform);
         busy |= self.poll_button(now, platform);
         busy |= self.poll_console(now, platform);
@@ -203,6 +202,10 @@ impl<A: Application> Device<A> {
         if scan_is_over {
             self.on_scan_done(now, platform, false);
         }
+        if self.reboot_at.is_some_and(|at| at <= now) {
+            self.reboot_at = None;
+            self.input(now, platform, &Input::RebootRequested);
+        }
         if self.provision.poll_timeout().is_none_or(|at| at > now) {
             return scan_is_over;
         }
@@ -219,9 +222,9 @@ impl<A: Application> Device<A> {
         self.uplink.has_bytes_to_send()
     }
 
-    fn wake(&mut self, now: Instant) -> Wake {
+    fn wake(&mut self, now: Instant, stack_at: Option<Instant>) -> Wake {
         let mut next = self.provision.poll_timeout().map(|at| (at, WakeReason::Provision));
-        next = soonest(next, self.net.poll_at(now).map(|at| (at, WakeReason::Stack)));
+        next = soonest(next, stack_at.map(|at| (at, WakeReason::Stack)));
         next = soonest(next, self.button.poll_timeout(now).map(|at| (at, WakeReason::Button)));
         next = soonest(next, self.application_wake.map(|at| (at, WakeReason::Application)));
         next = soonest(next, self.scan.until.map(|at| (at, WakeReason::Portal)));

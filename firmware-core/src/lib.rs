@@ -53,6 +53,7 @@ pub mod product;
 pub mod provision;
 pub mod random;
 pub mod store;
+mod text;
 pub mod trace;
 
 pub use smoltcp::time::{Duration, Instant};

@@ -201,3 +201,25 @@ const fn has_nul(bytes: &[u8]) -> bool {
     }
     false
 }
+
+/// The product of the tests, of which each changes what it looks at.
+#[cfg(test)]
+pub(crate) const SAMPLE: Identity<'static> = Identity {
+    template_id: "TMPLtest0001",
+    template_name: "Test",
+    firmware_version: "0.1.0",
+    build: "Nov 22 2026 10:40:56",
+    board: "ESP32-C3",
+    vendor: "Blynk",
+    firmware_type: "",
+    captive_portal: false,
+};
+
+/// A product of the tests.
+#[cfg(test)]
+pub(crate) const fn sample(identity: Identity<'static>) -> Product {
+    match Product::new(identity) {
+        Ok(product) => product,
+        Err(_) => panic!("the product of the tests"),
+    }
+}

@@ -21,6 +21,7 @@ use embedded_storage::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase,
     check_read, check_write,
 };
+use firmware_core::random::{fnv1a64, fnv1a64_continue};
 use heapless::Deque;
 
 pub use self::array::ArrayFlash;
@@ -356,7 +357,7 @@ impl<F: NorFlash> CutFlash<F> {
 
     fn log(&mut self, kind: FlashOperationKind, offset: u32, content: &[u8], len: u32, progress: Progress) {
         let done = content.get(..progress.done as usize).unwrap_or_default();
-        let digest = fnv1a(fnv1a(FNV_BASIS, &progress.done.to_le_bytes()), done);
+        let digest = fnv1a64_continue(fnv1a64(&progress.done.to_le_bytes()), done);
         let interrupted = progress.done < len;
         let operation = FlashOperation { kind, offset, len: progress.done, digest, interrupted };
         if self.operations.push_back(operation).is_err() {
@@ -441,11 +442,4 @@ fn range_error<E>(kind: NorFlashErrorKind) -> CutFlashError<E> {
         // The checks know no third reason.
         _ => CutFlashError::OutOfBounds,
     }
-}
-
-const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
-
-/// FNV-1a, continued.
-fn fnv1a(state: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }

@@ -198,8 +198,15 @@ impl Queues {
             self.lost_effects = self.lost_effects.saturating_add(1);
             return;
         }
-        let end = self.bytes.len();
-        self.push(Stored::Console { start, end });
+        let len = self.bytes.len();
+        // What is printed piece by piece counts as one effect: an echo has one piece for each byte typed.
+        if let Some(Stored::Console { end, .. }) = self.effects.last_mut()
+            && *end == start
+        {
+            *end = len;
+            return;
+        }
+        self.push(Stored::Console { start, end: len });
     }
 
     fn push(&mut self, stored: Stored) {

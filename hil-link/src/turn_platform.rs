@@ -29,8 +29,17 @@ pub struct Wire {
     dead: bool,
 }
 
+impl<F: MultiwriteNorFlash + Default> Default for TurnPlatform<F> {
+    /// A platform with a new flash and empty queues.
+    #[inline]
+    fn default() -> Self {
+        Self::new(CutFlash::new(F::default()))
+    }
+}
+
 impl<F: MultiwriteNorFlash> TurnPlatform<F> {
     /// A platform with this flash and empty queues.
+    #[inline]
     pub fn new(flash: CutFlash<F>) -> Self {
         Self {
             wire: Wire { queues: Queues::default(), dead: false },

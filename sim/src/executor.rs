@@ -42,15 +42,16 @@ pub trait Executor {
 
 /// The firmware as a library call in this process.
 pub struct InProcess<A> {
-    platform: TurnPlatform<ArrayFlash<FLASH_LEN>>,
+    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>>>,
     device: Option<Box<Device<A>>>,
     application: fn() -> A,
 }
 
 impl<A: Application> InProcess<A> {
-    /// A device without power. `application` makes the product's code afresh at each boot.
-    pub fn new(flash: SimFlash, application: fn() -> A) -> Self {
-        Self { platform: TurnPlatform::new(flash), device: None, application }
+    /// A device without power, its flash erased. `application` makes the product's code afresh at each boot.
+    pub fn new(application: fn() -> A) -> Self {
+        // Made where it stays: queues and flash are too large to be moved about.
+        Self { platform: Box::default(), device: None, application }
     }
 }
 
@@ -59,12 +60,13 @@ impl<A: Application> Executor for InProcess<A> {
         self.platform.power_on();
         let buffers = host_buffers(&boot.product, boot.mac);
         let application = (self.application)();
-        self.device = Some(Box::new(Device::boot(boot, buffers, &mut self.platform, application)));
+        let device = Device::boot(boot, buffers, &mut *self.platform, application);
+        self.device = Some(Box::new(device));
     }
 
     fn turn(&mut self, now: Instant) -> Turn {
         let Some(device) = &mut self.device else { return Turn::PowerLost };
-        let wake = device.poll(now, &mut self.platform);
+        let wake = device.poll(now, &mut *self.platform);
         match self.platform.end_turn() {
             TurnEnd::Alive => Turn::Wake(wake),
             TurnEnd::PowerLost => {

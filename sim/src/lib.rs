@@ -3,12 +3,19 @@
 
 pub mod actor;
 pub mod buffers;
+pub mod cli;
 pub mod cloud;
+mod dns;
 pub mod executor;
+mod fold;
+pub mod golden;
+mod http;
 pub mod phone;
 pub mod router;
 pub mod runner;
 pub mod scenario;
 pub mod stack;
+mod text;
+pub mod timeline;
 pub mod trace;
 pub mod world;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
-use smoltcp::socket::{tcp, udp};
+use smoltcp::socket::{Socket, tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
@@ -21,6 +21,8 @@ pub struct Stack {
     /// Every socket of this peer.
     pub sockets: SocketSet<'static>,
     queues: Queues,
+    /// TCP sockets that are not in use: their buffers are worth keeping.
+    spare: Vec<tcp::Socket<'static>>,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl Stack {
         let mut config = Config::new(mac.into());
         config.random_seed = seed;
         let iface = Interface::new(config, &mut queues, now);
-        Self { iface, sockets: SocketSet::new(Vec::new()), queues }
+        Self { iface, sockets: SocketSet::new(Vec::new()), queues, spare: Vec::new() }
     }
 
     /// Sets the only address and, where there is one, the default gateway; `None` removes both.
@@ -53,10 +55,27 @@ impl Stack {
         }
     }
 
-    /// Adds a TCP socket with buffers of these sizes in bytes, without delayed ACKs.
+    /// Adds a closed TCP socket with buffers of these sizes in bytes and smoltcp's own settings.
     pub fn add_tcp(&mut self, receive: usize, send: usize) -> SocketHandle {
+        let fits =
+            |socket: &tcp::Socket<'_>| socket.recv_capacity() == receive && socket.send_capacity() == send;
+        if let Some(place) = self.spare.iter().position(fits) {
+            return self.sockets.add(self.spare.swap_remove(place));
+        }
         let buffer = |len| tcp::SocketBuffer::new(vec![0; len]);
-        self.sockets.add(tcp::Socket::new(buffer(receive), buffer(send)))
+        let mut socket = tcp::Socket::new(buffer(receive), buffer(send));
+        // A delay only adds wakes: nothing in a simulated network is saved by fewer packets.
+        socket.set_ack_delay(None);
+        self.sockets.add(socket)
+    }
+
+    /// Removes a TCP socket at once: nothing more is sent. Its settings should be those it came with, or
+    /// those that the next one is to have.
+    pub fn remove_tcp(&mut self, handle: SocketHandle) {
+        if let Socket::Tcp(mut socket) = self.sockets.remove(handle) {
+            socket.abort();
+            self.spare.push(socket);
+        }
     }
 
     /// Adds a UDP socket for this many packets each way and bound to `port`.
@@ -93,7 +112,27 @@ impl Stack {
     /// Processes what arrived and sends what the sockets have to send. Returns whether a socket changed.
     pub fn poll(&mut self, now: Instant) -> bool {
         let result = self.iface.poll(now, &mut self.queues, &mut self.sockets);
-        result == smoltcp::iface::PollResult::SocketStateChanged
+        result == PollResult::SocketStateChanged
+    }
+
+    /// Processes what arrived and sends nothing yet but direct replies, so that an answer that the owner now
+    /// gives carries the acknowledgement, as with delayed acknowledgements (RFC 1122 section 4.2.3.2).
+    /// Returns whether anything had arrived.
+    pub fn poll_ingress(&mut self, now: Instant) -> bool {
+        let has_received = !self.queues.received.is_empty();
+        while !self.queues.received.is_empty() {
+            let _ = self.iface.poll_ingress_single(now, &mut self.queues, &mut self.sockets);
+        }
+        has_received
+    }
+
+    /// Sends what the sockets have to send, if anything. Returns whether it was due.
+    pub fn poll_egress(&mut self, now: Instant) -> bool {
+        let is_due = self.iface.poll_at(now, &self.sockets).is_some_and(|at| at <= now);
+        if is_due {
+            while self.iface.poll_egress(now, &mut self.queues, &mut self.sockets) != PollResult::None {}
+        }
+        is_due
     }
 
     /// When the stack wants to be polled again; never earlier than `now`.

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use firmware_core::hal::{RadioCommand, ResetCause};
-use firmware_core::panel::Pattern;
+use firmware_core::panel::{Colour, Pattern, PatternKind};
 use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
 use firmware_core::trace::{Event, Stored};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use smoltcp::time::Instant;
+use smoltcp::wire::EthernetAddress;
 
+use crate::fold::{Part, fold};
 use crate::world::NodeId;
 use crate::{cloud, phone, router};
 
@@ -59,10 +61,12 @@ pub enum What {
 }
 
 /// The record of one run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     entries: Vec<Entry>,
     names: BTreeMap<NodeId, String>,
+    /// Hardware addresses as they are printed, and whose they are.
+    addresses: Vec<(String, String)>,
     frames: u64,
     frames_digest: Digest,
 }
@@ -76,10 +80,42 @@ impl Default for Digest {
     }
 }
 
+/// Entries of a whole provisioning, so that the list rarely has to move.
+const ENTRIES_USUAL: usize = 512;
+
+impl Default for Trace {
+    fn default() -> Self {
+        let entries = Vec::with_capacity(ENTRIES_USUAL);
+        Self {
+            entries,
+            names: BTreeMap::new(),
+            addresses: Vec::new(),
+            frames: 0,
+            frames_digest: Digest::default(),
+        }
+    }
+}
+
 impl Trace {
     /// Gives an actor the name it appears under.
     pub fn set_name(&mut self, actor: NodeId, name: &str) {
         self.names.insert(actor, name.to_owned());
+    }
+
+    /// Binds a hardware address to the name it appears under.
+    pub fn set_address_name(&mut self, address: EthernetAddress, name: &str) {
+        self.addresses.push((address.to_string(), name.to_owned()));
+    }
+
+    /// An entry in words, with names in place of hardware addresses.
+    pub fn tell(&self, what: &What) -> String {
+        let mut text = what.to_string();
+        for (address, name) in &self.addresses {
+            if text.contains(address.as_str()) {
+                text = text.replace(address.as_str(), name);
+            }
+        }
+        text
     }
 
     /// The name of an actor.
@@ -135,33 +171,38 @@ impl Trace {
         let mut story = String::new();
         for entry in self.entries.iter().filter(|entry| is_story(&entry.what)) {
             // Writing to a string does not fail.
-            let _ = writeln!(story, "{}: {}", self.name(entry.actor), entry.what);
+            let _ = writeln!(story, "{}: {}", self.name(entry.actor), self.tell(&entry.what));
         }
         story
     }
 
-    /// The exact trace: every entry with its virtual time, repeats folded, and a digest of all frames.
+    /// The exact trace: every entry with its virtual time, and a digest of all frames. A run of entries that
+    /// says the same again and again shows its first and its last round, and a digest of the times between.
     pub fn exact(&self) -> String {
+        let entries: Vec<&Entry> = self.entries.iter().filter(|entry| is_exact(&entry.what)).collect();
+        let lines: Vec<String> = entries
+            .iter()
+            .map(|entry| format!("{:<10} {}", self.name(entry.actor), self.tell(&entry.what)))
+            .collect();
         let mut exact = String::new();
-        let mut last = String::new();
-        let mut repeats = 0_u32;
-        let flush = |exact: &mut String, repeats: u32| {
-            if repeats > 0 {
-                let _ = writeln!(exact, "{:>28} again, {repeats} more", "");
+        for part in fold(&lines) {
+            match part {
+                Part::Shown(range) => {
+                    for (entry, line) in entries[range.clone()].iter().zip(&lines[range]) {
+                        let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
+                    }
+                }
+                Part::Hidden { lines: range, period } => {
+                    let digest = entries[range.clone()].iter().fold(FNV_OFFSET, |digest, entry| {
+                        fnv1a64_continue(digest, &entry.at.total_micros().to_le_bytes())
+                    });
+                    let rounds = range.len() / period;
+                    let what = if period == 1 { "line".to_owned() } else { format!("{period} lines") };
+                    let _ =
+                        writeln!(exact, "{:>16} the {what} above {rounds} times, times {digest:016x}", "...");
+                }
             }
-        };
-        for entry in self.entries.iter().filter(|entry| is_exact(&entry.what)) {
-            let line = format!("{:<10} {}", self.name(entry.actor), entry.what);
-            if line == last {
-                repeats += 1;
-                continue;
-            }
-            flush(&mut exact, repeats);
-            repeats = 0;
-            let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
-            last = line;
         }
-        flush(&mut exact, repeats);
         let _ = writeln!(exact, "{} frames, digest {:016x}", self.frames, self.frames_digest.0);
         exact
     }
@@ -253,9 +294,25 @@ impl fmt::Display for What {
                 }
             },
             Self::Pattern(pattern) => {
-                let colour = pattern.colour;
-                write!(f, "indicator: {:?} ", pattern.kind)?;
-                write!(f, "#{:02X}{:02X}{:02X}", colour.red, colour.green, colour.blue)
+                f.write_str("indicator: ")?;
+                match pattern.kind {
+                    PatternKind::Beat([on, off, on_again, off_again])
+                        if (on, off) == (on_again, off_again) =>
+                    {
+                        write!(f, "{on} ms on, {off} ms off, ")?;
+                    }
+                    PatternKind::Beat([on, off, on_again, off_again]) => {
+                        write!(f, "{on}, {off}, {on_again}, {off_again} ms on and off, ")?;
+                    }
+                    PatternKind::Wave(step_ms) => write!(f, "breathing in steps of {step_ms} ms, ")?,
+                }
+                f.write_str(match pattern.colour {
+                    Colour::BLUE => "blue",
+                    Colour::GREEN => "green",
+                    Colour::RED => "red",
+                    Colour::WHITE => "white",
+                    Colour { .. } => "another colour",
+                })
             }
             Self::Flash(operation) => {
                 let kind = match operation.kind {

@@ -2,7 +2,8 @@
 //!
 //! The owner moves datagrams between it and a UDP socket on a port that is hard to guess (RFC 5452); it must
 //! pass on where each one came from. No EDNS, so an answer is at most 512 bytes; no TCP, so a truncated answer
-//! counts as a failure.
+//! counts as a failure. The simulator's router answers with code of its own, on purpose: two implementations
+//! check each other.
 
 use core::fmt;
 
@@ -10,6 +11,7 @@ use heapless::Vec;
 use smoltcp::wire::Ipv4Address;
 
 use crate::config::{HOST_LEN_MAX, Host};
+use crate::random::SplitMix64;
 use crate::{Duration, Instant};
 
 /// Where queries go.
@@ -284,12 +286,11 @@ fn is_name(name: &str) -> bool {
         && name.split('.').all(|label| (1..=LABEL_LEN_MAX).contains(&label.len()))
 }
 
-/// SplitMix64 of the seed and the query's number, so that one id does not tell the next.
+/// The number of this query in the seed's sequence, so that one id does not tell the next.
 fn query_id(seed: u64, number: u8) -> u16 {
-    let mut z = seed.wrapping_add((u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    let [low, high, ..] = (z ^ (z >> 31)).to_le_bytes();
+    let mut random = SplitMix64::new(seed);
+    let bits = (0..number).fold(random.next_u64(), |_, _| random.next_u64());
+    let [low, high, ..] = bits.to_le_bytes();
     u16::from_le_bytes([low, high])
 }
 

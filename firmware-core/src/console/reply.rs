@@ -11,6 +11,7 @@ use crate::Duration;
 use crate::config::Ssid;
 use crate::hal::Network;
 use crate::product::Product;
+use crate::text::{JsonString, Letters, Mac};
 
 /// Printed behind every answer.
 pub const PROMPT: &str = ">";
@@ -52,7 +53,7 @@ pub fn device_info(out: &mut impl Write, product: &Product, name: &str) -> fmt::
     ];
     let mut separator = '{';
     for (key, value) in fields {
-        write!(out, "{separator}\"{key}\":{}", JsonString(value))?;
+        write!(out, "{separator}\"{key}\":{}", JsonString(value.as_bytes()))?;
         separator = ',';
     }
     out.write_char('}')
@@ -78,10 +79,10 @@ pub fn wifi(
     ip: Option<Ipv4Address>,
     link: Option<&WifiLink<'_>>,
 ) -> fmt::Result {
-    let mac = Mac { address: mac, is_upper: true };
+    let mac = Mac(mac, Letters::Upper);
     write!(out, "mac:{mac} ip:{}", ip.unwrap_or(Ipv4Address::UNSPECIFIED))?;
     let Some(link) = link else { return Ok(()) };
-    let bssid = Mac { address: link.bssid, is_upper: true };
+    let bssid = Mac(link.bssid, Letters::Upper);
     write!(out, " ({} [{bssid}] {}dBm)", link.ssid, link.rssi)
 }
 
@@ -92,7 +93,7 @@ pub fn wifi(
 pub fn network(out: &mut impl Write, network: &Network, is_in_use: bool) -> fmt::Result {
     let mark = if is_in_use { '*' } else { ' ' };
     let Network { ssid, bssid, channel, rssi, security } = network;
-    let bssid = Mac { address: *bssid, is_upper: false };
+    let bssid = Mac(*bssid, Letters::Lower);
     write!(out, "{mark} {ssid} [{bssid}] {} ch:{channel} rssi:{rssi}", security.name())
 }
 
@@ -115,43 +116,4 @@ pub fn status(out: &mut impl Write, uptime: Duration, state: impl Display) -> fm
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     write!(out, " Uptime:    {days}d {}h {}m {}s\r\n", hours % 24, minutes % 60, seconds % 60)?;
     write!(out, " State:     {state}")
-}
-
-/// A JSON string with its quotes (RFC 8259 section 7).
-struct JsonString<'a>(&'a str);
-
-impl Display for JsonString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for character in self.0.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                '\0'..='\x1F' => write!(f, "\\u{:04x}", u32::from(character))?,
-                _ => f.write_char(character)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-/// Edgent prints its own addresses in capitals, those of a scan in small letters.
-struct Mac {
-    address: EthernetAddress,
-    is_upper: bool,
-}
-
-impl Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for byte in self.address.as_bytes() {
-            f.write_str(separator)?;
-            if self.is_upper {
-                write!(f, "{byte:02X}")?;
-            } else {
-                write!(f, "{byte:02x}")?;
-            }
-            separator = ":";
-        }
-        Ok(())
-    }
 }

@@ -7,7 +7,7 @@ use smoltcp::wire::{EthernetAddress, Ipv4Address};
 use super::*;
 use crate::Duration;
 use crate::hal::{Network, Security};
-use crate::product::{Identity, Product};
+use crate::product::{Product, SAMPLE, sample};
 use crate::trace::State;
 
 const TOKEN: &str = "GoldenToken0123456789abcdefghij_";
@@ -162,19 +162,7 @@ fn a_parsed_line_shows_no_secret() {
     assert!(!shown.contains(TOKEN) && !shown.contains("hunter22"), "{shown}");
 }
 
-const PRODUCT: Product = match Product::new(Identity {
-    template_id: "TMPLtest0001",
-    template_name: "Test",
-    firmware_version: "0.1.0",
-    build: "Nov 22 2026 10:40:56",
-    board: "ESP32-C3",
-    vendor: "Blynk",
-    firmware_type: "",
-    captive_portal: false,
-}) {
-    Ok(product) => product,
-    Err(_) => panic!("the product of the tests"),
-};
+const PRODUCT: Product = sample(SAMPLE);
 
 #[test]
 fn device_info_is_one_line_of_json() {

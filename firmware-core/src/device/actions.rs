@@ -52,8 +52,8 @@ impl<A: Application> Device<A> {
             }
             Action::CloseCloud => {
                 self.uplink.close(now, &mut self.net, &mut self.application);
-                // The server hears of it before the radio does something else.
-                self.net.poll(now, platform.phy());
+                // The cloud is to see the end at once, and not by its timeout, when the radio goes next.
+                self.net.poll_egress(now, platform.phy());
             }
             Action::Accept => self.accept(now, platform),
             Action::Reject(error) => self.reject(now, platform, *error),
@@ -64,6 +64,9 @@ impl<A: Application> Device<A> {
                 if self.provision.state() == State::Error {
                     self.log(now, platform, format_args!("Restarting after error."));
                 }
+                self.net.poll_egress(now, platform.phy());
+                // A phone that is not told clings to an access point that no longer exists, for seconds.
+                self.radio_off(platform);
                 self.reboot = Some(*cause);
             }
         }

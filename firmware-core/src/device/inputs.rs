@@ -209,7 +209,9 @@ impl<A: Application> Device<A> {
             }
             Route::Reboot => {
                 platform.trace(Event::Request { route: route.name(), status: 0 });
-                self.portal.drop_client(&mut self.net, client);
+                self.portal.drop_client(now, &mut self.net, client);
+                // The phone is to see a closed connection, before the socket listens again.
+                self.net.poll_egress(now, platform.phy());
                 return self.input(now, platform, &Input::RebootRequested);
             }
         };
@@ -224,8 +226,10 @@ impl<A: Application> Device<A> {
         route: Route,
         content: Content,
     ) {
-        platform.trace(Event::Request { route: route.name(), status: content.status().code() });
-        self.portal.answer(now, client, content);
+        let status = content.status().code();
+        if self.portal.answer(now, client, content) {
+            platform.trace(Event::Request { route: route.name(), status });
+        }
     }
 
     /// Writes a configuration to flash, before whoever sent it is told that it is accepted.
@@ -319,7 +323,7 @@ impl<A: Application> Device<A> {
                 self.log(now, platform, format_args!("Redirecting to {host}:{port}"));
                 platform.trace(Event::Redirected(host, port));
                 // The old server hears that the session is over before its socket is used for the new one.
-                self.net.poll(now, platform.phy());
+                self.net.poll_egress(now, platform.phy());
                 self.input(now, platform, &Input::Redirected);
             }
             UplinkEvent::TooManyRedirects => self.input(now, platform, &Input::CloudFailed),

@@ -7,7 +7,7 @@
 mod portal_server;
 mod uplink;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy;
 use smoltcp::socket::{Socket, dhcpv4, tcp, udp};
 use smoltcp::wire::{DhcpOption, EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
@@ -71,7 +71,7 @@ pub struct Net {
 }
 
 /// Where the DHCP client is.
-#[expect(clippy::large_enum_variant, reason = "there is no allocator to box with, and there is one of these")]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on, and there is one of it")]
 enum Dhcp {
     Aside(dhcpv4::Socket<'static>),
     InSet(SocketHandle),
@@ -193,14 +193,31 @@ impl Net {
         self.dns_servers = [Ipv4Address::UNSPECIFIED; 2];
     }
 
-    /// Moves frames: what came is processed, what sockets have to send leaves.
-    pub fn poll(&mut self, now: Instant, phy: &mut impl phy::Device) {
-        if let Some(iface) = &mut self.iface {
-            let _ = iface.poll(now, phy, &mut self.sockets);
-        } else {
+    /// Processes what came. What is due by time, such as a retransmission, leaves before; what the rooms have
+    /// to say to what came leaves with [`poll_egress`](Self::poll_egress), together with its acknowledgement.
+    pub fn poll_ingress(&mut self, now: Instant, phy: &mut impl phy::Device) {
+        let Some(iface) = &mut self.iface else {
             // Without a role frames have nowhere to go.
             while phy.receive(now).is_some() {}
+            return;
+        };
+        if iface.poll_at(now, &self.sockets).is_some_and(|at| at <= now) {
+            let _ = iface.poll(now, phy, &mut self.sockets);
+            return;
         }
+        while iface.poll_ingress_single(now, phy, &mut self.sockets) != PollIngressSingleResult::None {}
+    }
+
+    /// Sends what the sockets have to send, and says when the stack wants to be polled again; in the past
+    /// when something is left that found no room.
+    pub fn poll_egress(&mut self, now: Instant, phy: &mut impl phy::Device) -> Option<Instant> {
+        let iface = self.iface.as_mut()?;
+        let at = iface.poll_at(now, &self.sockets);
+        if at.is_none_or(|at| at > now) {
+            return at;
+        }
+        while iface.poll_egress(now, phy, &mut self.sockets) != PollResult::None {}
+        iface.poll_at(now, &self.sockets)
     }
 
     /// What the DHCP client has achieved or lost since the last call.
@@ -223,11 +240,6 @@ impl Net {
                 had_one.then_some(AddressEvent::Lost)
             }
         }
-    }
-
-    /// When the stack wants to be polled; in the past when it wants it at once.
-    pub fn poll_at(&mut self, now: Instant) -> Option<Instant> {
-        self.iface.as_mut()?.poll_at(now, &self.sockets)
     }
 
     /// The station's address, if it has one.

@@ -4,9 +4,9 @@
 //! decision back. Everything else happens here. One request a connection, as every answer says.
 
 use smoltcp::socket::{tcp, udp};
-use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address};
+use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv4Cidr};
 
-use super::{Net, TCP_SOCKETS};
+use super::{Net, TCP_SOCKETS, UDP_SOCKETS};
 use crate::hal::WakeReason;
 use crate::portal::config_request::{ConfigRequest, Invalid, parse_config};
 use crate::portal::dhcp::{self, DhcpServer, LeaseEvent, Outcome};
@@ -15,13 +15,23 @@ use crate::portal::form::Arguments;
 use crate::portal::http::{Parse, REQUEST_LEN_MAX, REQUEST_TIMEOUT, Request, Status, parse};
 use crate::portal::response::{CONTINUE, Content, Context, Response, Uri};
 use crate::portal::routes::{Route, route};
+use crate::portal::{AP_IP, AP_PREFIX_LEN};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
 /// The HTTP port.
 const HTTP_PORT: u16 = 80;
+/// A connection that is asked for and not completed for this long is a phone that has gone, or never was.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A phone that takes its answer this slowly has gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A reset that cannot leave for this long is for a phone that has gone: its socket is needed.
+const RESET_TIMEOUT: Duration = Duration::from_secs(1);
+/// A datagram that cannot leave for this long, after a first second of smoltcp's own, is for somebody who has
+/// gone: nobody tells us his MAC. smoltcp would ask for it for ever, and everything behind it would wait.
+const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(1);
+/// A phone that connects in earnest sends its request this soon.
+const IDLE_LIMIT: Duration = Duration::from_secs(1);
 /// A phone that has its answer and does not close its side keeps others waiting no longer than this.
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -40,10 +50,7 @@ pub struct Asked {
 
 /// What happened at the portal.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is no allocator to box with, and an event lives for one call"
-)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on, and it is moved once")]
 pub enum PortalEvent {
     /// A phone asks. It waits until it is answered or dropped.
     Asked(Asked),
@@ -76,6 +83,10 @@ enum Client {
     Closing {
         until: Instant,
     },
+    /// The connection was given up, and its reset has not left yet.
+    Resetting {
+        until: Instant,
+    },
     /// The phone has everything, our FIN included, and has not closed its side.
     Lingering {
         until: Instant,
@@ -88,6 +99,10 @@ pub struct PortalServer {
     names: Names,
     captive: bool,
     clients: [Client; TCP_SOCKETS],
+    /// Until when the first datagram in each UDP socket may wait.
+    stuck: [Option<Instant>; UDP_SOCKETS],
+    /// When a connection may be given up for the next phone, while there is no socket for it.
+    crowded_until: Option<Instant>,
 }
 
 impl PortalServer {
@@ -99,28 +114,31 @@ impl PortalServer {
             names: if captive { Names::Every } else { Names::SetupOnly },
             captive,
             clients: core::array::from_fn(|_| Client::Listening),
+            stuck: [None; UDP_SOCKETS],
+            crowded_until: None,
         }
     }
 
     /// Forgets every client, as when the access point closes. Leases are remembered until the reboot.
     pub fn reset(&mut self) {
         self.clients = core::array::from_fn(|_| Client::Listening);
+        self.stuck = [None; UDP_SOCKETS];
+        self.crowded_until = None;
     }
 
-    /// Answers a request that was [`PortalEvent::Asked`].
-    pub fn answer(&mut self, now: Instant, client: usize, content: Content) {
-        if let Some(client) = self.clients.get_mut(client)
-            && let Client::Waiting { head_only } = *client
-        {
-            let response = Response::new(content, head_only);
-            *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
-        }
+    /// Answers a request that was [`PortalEvent::Asked`]; returns whether the phone still waits for it.
+    pub fn answer(&mut self, now: Instant, client: usize, content: Content) -> bool {
+        let Some(client) = self.clients.get_mut(client) else { return false };
+        let Client::Waiting { head_only } = *client else { return false };
+        let response = Response::new(content, head_only);
+        *client = Client::Sending { response, sent: 0, until: now + ANSWER_TIMEOUT };
+        true
     }
 
     /// Drops a client without an answer.
-    pub fn drop_client(&mut self, net: &mut Net, client: usize) {
+    pub fn drop_client(&mut self, now: Instant, net: &mut Net, client: usize) {
         if let (Some(client), Some(handle)) = (self.clients.get_mut(client), net.tcp.get(client)) {
-            free(client, net.sockets.get_mut(*handle));
+            reset(now, client, net.sockets.get_mut(*handle));
         }
     }
 
@@ -144,13 +162,19 @@ impl PortalServer {
             | Client::Reading { until, .. }
             | Client::Sending { until, .. }
             | Client::Closing { until }
+            | Client::Resetting { until }
             | Client::Lingering { until } => Some(*until),
         });
-        until.min().map(|at| (at, WakeReason::Portal))
+        until
+            .chain(self.stuck.into_iter().flatten())
+            .chain(self.crowded_until)
+            .min()
+            .map(|at| (at, WakeReason::Portal))
     }
 
     /// Serves everybody. Call it again until it returns `None`, then poll the net.
     pub fn poll(&mut self, now: Instant, net: &mut Net, context: &Context<'_>) -> Option<PortalEvent> {
+        self.drop_stuck_datagrams(now, net);
         self.poll_dns(net);
         if let Some(ip) = self.poll_dhcp(now, net) {
             return Some(PortalEvent::Leased(ip));
@@ -163,7 +187,64 @@ impl PortalServer {
                 return event;
             }
         }
+        self.keep_listening(now, net);
         None
+    }
+
+    /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next phone.
+    /// Browsers open connections in advance, and take no harm when one is gone. The only one of
+    /// them may have come this moment, and is given time for its request.
+    fn keep_listening(&mut self, now: Instant, net: &mut Net) {
+        self.crowded_until = None;
+        let sockets = net.tcp.map(|handle| (handle, net.sockets.get::<tcp::Socket<'_>>(handle)));
+        if sockets.iter().any(|(_, socket)| !socket.is_active()) {
+            return;
+        }
+        let idle =
+            self.clients.iter_mut().zip(sockets).filter_map(|(client, (handle, socket))| match client {
+                Client::Reading { until, .. } if socket.recv_queue() == 0 => Some((*until, handle, client)),
+                Client::Listening
+                | Client::Opening { .. }
+                | Client::Reading { .. }
+                | Client::Waiting { .. }
+                | Client::Sending { .. }
+                | Client::Closing { .. }
+                | Client::Resetting { .. }
+                | Client::Lingering { .. } => None,
+            });
+        let mut count = 0_usize;
+        let oldest = idle.inspect(|_| count += 1).min_by_key(|(until, ..)| *until);
+        if let Some((until, handle, client)) = oldest {
+            // `until` counts from the start of the connection.
+            let may_go_at = until - REQUEST_TIMEOUT + IDLE_LIMIT;
+            if count == 1 && may_go_at > now {
+                self.crowded_until = Some(may_go_at);
+                return;
+            }
+            let socket = net.tcp_mut(handle);
+            socket.abort();
+            // The socket has just been closed, and the port is not 0. The phone sees a reset when it sends.
+            let _ = socket.listen(HTTP_PORT);
+            *client = Client::Listening;
+        }
+    }
+
+    fn drop_stuck_datagrams(&mut self, now: Instant, net: &mut Net) {
+        let ports = [dhcp::SERVER_PORT, dns::PORT];
+        for ((handle, port), stuck) in net.udp.into_iter().zip(ports).zip(&mut self.stuck) {
+            let socket = net.udp_mut(handle);
+            *stuck = match *stuck {
+                _ if socket.send_queue() == 0 => None,
+                None => Some(now + DATAGRAM_TIMEOUT),
+                Some(until) if until > now => Some(until),
+                Some(_) => {
+                    socket.close();
+                    // It has just been closed, and the port is not 0.
+                    let _ = socket.bind(port);
+                    None
+                }
+            };
+        }
     }
 
     fn poll_dns(&mut self, net: &mut Net) {
@@ -171,6 +252,10 @@ impl PortalServer {
         let socket = net.udp_mut(handle);
         while socket.can_send() {
             let Ok((query, meta)) = socket.recv() else { return };
+            // An answer to another network has no way out.
+            if !is_neighbour(meta.endpoint.addr) {
+                continue;
+            }
             let mut reply = [0; dns::REPLY_LEN_MAX];
             if let Some(len) = answer(query, self.names, &mut reply) {
                 let endpoint = udp::UdpMetadata::from(meta.endpoint);
@@ -201,6 +286,11 @@ impl PortalServer {
     }
 }
 
+fn is_neighbour(address: IpAddress) -> bool {
+    let IpAddress::Ipv4(address) = address;
+    Ipv4Cidr::new(AP_IP, AP_PREFIX_LEN).contains_addr(&address)
+}
+
 fn poll_client(
     now: Instant,
     index: usize,
@@ -211,7 +301,13 @@ fn poll_client(
 ) -> Option<PortalEvent> {
     match socket.state() {
         // The connection has ended, or there has not been one.
-        tcp::State::Closed => free(client, socket),
+        tcp::State::Closed => {
+            let waits = matches!(client, Client::Resetting { until } if *until > now);
+            if waits && socket.remote_endpoint().is_some() {
+                return None;
+            }
+            free(client, socket);
+        }
         tcp::State::Listen => *client = Client::Listening,
         tcp::State::SynReceived => on_opening(now, client, socket),
         tcp::State::SynSent
@@ -228,24 +324,27 @@ fn poll_client(
         }
     }
     match client {
-        Client::Listening | Client::Opening { .. } | Client::Waiting { .. } => None,
+        Client::Listening | Client::Opening { .. } | Client::Waiting { .. } | Client::Resetting { .. } => {
+            None
+        }
         Client::Reading { until, continued } => {
             let (until, continued) = (*until, *continued);
             read_request(now, index, client, socket, captive, until, continued)
         }
         Client::Sending { response, sent, until } => {
             let timed_out = *until <= now;
-            // An error means that the connection is gone, which is seen at the next poll.
-            let _ = socket.send(|room| {
+            // An answer that leaves room is complete, which saves rendering it once more for its length. An
+            // error means that the connection is gone, which is seen at the next poll.
+            let leaves_room = socket.send(|room| {
                 let count = response.write(context, *sent, room);
                 *sent += count;
-                (count, ())
+                (count, count < room.len())
             });
-            if *sent >= response.len(context) {
+            if leaves_room == Ok(true) {
                 socket.close();
                 *client = Client::Closing { until: now + ANSWER_TIMEOUT };
             } else if timed_out {
-                free(client, socket);
+                reset(now, client, socket);
             }
             None
         }
@@ -254,14 +353,24 @@ fn poll_client(
             // What is still being sent to us is of no interest, but must not fill the window.
             let _ = socket.recv(|bytes| (bytes.len(), ()));
             // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
-            if socket.state() == tcp::State::TimeWait || until <= now {
+            // A reset might take from a phone what it has received and not read yet.
+            let has_everything = matches!(client, Client::Lingering { .. }) && until <= now;
+            if socket.state() == tcp::State::TimeWait || has_everything {
                 free(client, socket);
+            } else if until <= now {
+                reset(now, client, socket);
             } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
                 *client = Client::Lingering { until: now + LINGER_LIMIT };
             }
             None
         }
     }
+}
+
+/// Ends a connection with a reset.
+fn reset(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'static>) {
+    socket.abort();
+    *client = Client::Resetting { until: now + RESET_TIMEOUT };
 }
 
 /// Forgets the connection, if there is one, and waits for the next phone. Nothing is sent to the old one; it
@@ -283,7 +392,8 @@ fn on_opening(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'stati
         | Client::Waiting { .. }
         | Client::Sending { .. }
         | Client::Closing { .. }
-        | Client::Lingering { .. } => *client = Client::Opening { until: now + REQUEST_TIMEOUT },
+        | Client::Resetting { .. }
+        | Client::Lingering { .. } => *client = Client::Opening { until: now + HANDSHAKE_TIMEOUT },
     }
 }
 
@@ -296,7 +406,8 @@ fn read_request(
     until: Instant,
     continued: bool,
 ) -> Option<PortalEvent> {
-    let may_recv = socket.may_recv();
+    // Not `may_recv`, which is true as long as anything is left to be read.
+    let has_closed = socket.state() != tcp::State::Established;
     // The connection's first bytes stand at the start of an empty buffer, so that all of them are in one piece.
     let buffer = socket.peek(REQUEST_LEN_MAX).unwrap_or_default();
     let refused = match parse(buffer, REQUEST_LEN_MAX) {
@@ -307,7 +418,7 @@ fn read_request(
             return Some(PortalEvent::Asked(asked));
         }
         Parse::Refused(status) => status,
-        Parse::NeedMore | Parse::NeedContinue if !may_recv => {
+        Parse::NeedMore | Parse::NeedContinue if has_closed => {
             // The phone closed in the middle of its request.
             free(client, socket);
             return None;

@@ -1,6 +1,7 @@
 //! Answers name queries on the access point (RFC 1035): one name, or every name for a captive portal.
 //!
-//! It resolves nothing and knows no other record than the device's own address.
+//! It resolves nothing and knows no other record than the device's own address. The simulator's phone reads
+//! these answers with code of its own, on purpose: two implementations check each other.
 
 use smoltcp::wire::Ipv4Address;
 

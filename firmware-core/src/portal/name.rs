@@ -5,6 +5,7 @@ use smoltcp::wire::EthernetAddress;
 
 use crate::config::{SSID_LEN_MAX, Ssid};
 use crate::product::Product;
+use crate::store::crc32;
 
 /// RFC 1123 allows 63 characters in a label; 32 are enough for any access point name.
 pub const HOSTNAME_LEN_MAX: usize = 32;
@@ -63,8 +64,8 @@ pub fn hostname(ssid: &Ssid) -> String<HOSTNAME_LEN_MAX> {
 /// Four symbols of the CRC of the eight-byte efuse MAC taken four times, least significant digit first. A
 /// symbol equal to the one before is replaced by its successor in the alphabet.
 fn suffix(mac: EthernetAddress) -> [u8; SUFFIX_LEN] {
-    let efuse = mac.as_bytes().iter().copied().chain([0, 0]);
-    let mut rest = crc32(efuse.cycle().take(4 * 8));
+    let EthernetAddress([a, b, c, d, e, last]) = mac;
+    let mut rest = crc32([&[a, b, c, d, e, last, 0, 0][..]; 4]);
     let base: u32 = 24;
     let mut previous = None;
     [(); SUFFIX_LEN].map(|()| {
@@ -83,35 +84,18 @@ fn symbol(digit: u32) -> u8 {
     usize::try_from(digit).ok().and_then(|digit| SUFFIX_ALPHABET.get(digit)).copied().unwrap_or(b'0')
 }
 
-/// CRC-32 of ISO 3309 as in zlib: reflected polynomial 0xEDB88320, all ones before and after.
-fn crc32(bytes: impl Iterator<Item = u8>) -> u32 {
-    !bytes.fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
 
     use super::*;
-    use crate::product::Identity;
+    use crate::product::{Identity, SAMPLE, sample};
 
-    const IDENTITY: Identity<'static> = Identity {
-        template_id: "TMPL4lampXyz1",
-        template_name: "Thermostat",
-        firmware_version: "1.2.0",
-        build: "Nov 22 2026 10:00:00",
-        board: "ESP32-C3",
-        vendor: "Blynk",
-        firmware_type: "",
-        captive_portal: false,
-    };
     const MAC: EthernetAddress = EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]);
 
     #[track_caller]
     fn check(vendor: &'static str, template_name: &'static str, expected: &[u8]) {
-        let product = Product::new(Identity { vendor, template_name, ..IDENTITY }).unwrap();
+        let product = sample(Identity { vendor, template_name, ..SAMPLE });
         assert_eq!(ap_ssid(&product, MAC).as_bytes(), expected);
     }
 

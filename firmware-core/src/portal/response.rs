@@ -15,6 +15,7 @@ use super::http::{Request, Status};
 use crate::config::Ssid;
 use crate::hal::Network;
 use crate::product::Product;
+use crate::text::{JsonString, Letters, Mac, write_escaped};
 
 /// The interim answer for a client that waits before it sends its body (RFC 9110 section 15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -39,8 +40,6 @@ pub const RESET_OK: Content = Content::Json(Status::Ok, r#"{"status":"ok","msg":
 const PAGE: &str = include_str!("setup.html");
 /// Longer paths are left out of a 404's text.
 const URI_LEN_MAX: usize = 128;
-/// Stands for bytes that are not UTF-8.
-const REPLACEMENT: &str = "\u{FFFD}";
 
 /// What the answers are made from.
 #[derive(Clone, Copy, Debug)]
@@ -194,10 +193,10 @@ fn render_board_info(context: &Context<'_>, out: &mut impl Write) -> fmt::Result
         (",\"fw_ver\":", product.firmware_version().as_bytes()),
         (",\"ssid\":", ap_ssid.as_bytes()),
     ] {
-        out.write_str(key)?;
-        write_json_string(value, out)?;
+        write!(out, "{key}{}", JsonString(value))?;
     }
-    write!(out, ",\"bssid\":\"{}\",\"mac\":\"{}\"", Mac(ap_bssid), Mac(mac))?;
+    let [bssid, mac] = [ap_bssid, mac].map(|address| Mac(address, Letters::Upper));
+    write!(out, ",\"bssid\":\"{bssid}\",\"mac\":\"{mac}\"")?;
     write!(out, ",\"last_error\":{last_error},\"wifi_scan\":true,\"static_ip\":true}}")
 }
 
@@ -208,55 +207,13 @@ fn render_networks(networks: &[Network], out: &mut impl Write) -> fmt::Result {
     }
     let mut separator = "[\n";
     for network in networks {
-        write!(out, "{separator}  {{\"ssid\":")?;
-        write_json_string(network.ssid.as_bytes(), out)?;
-        write!(out, ",\"bssid\":\"{}\",\"rssi\":{}", Mac(network.bssid), network.rssi)?;
+        write!(out, "{separator}  {{\"ssid\":{}", JsonString(network.ssid.as_bytes()))?;
+        let bssid = Mac(network.bssid, Letters::Upper);
+        write!(out, ",\"bssid\":\"{bssid}\",\"rssi\":{}", network.rssi)?;
         write!(out, ",\"sec\":\"{}\",\"ch\":{}}}", network.security.name(), network.channel)?;
         separator = ",\n";
     }
     out.write_str("\n]")
-}
-
-/// A MAC as Edgent writes it: upper case, with colons.
-struct Mac(EthernetAddress);
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EthernetAddress([a, b, c, d, e, last]) = self.0;
-        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{last:02X}")
-    }
-}
-
-fn write_json_string(bytes: &[u8], out: &mut impl Write) -> fmt::Result {
-    out.write_char('"')?;
-    write_escaped(bytes, out, escape_json)?;
-    out.write_char('"')
-}
-
-/// Writes bytes as text, each character by `escape`.
-fn write_escaped<W: Write>(
-    bytes: &[u8],
-    out: &mut W,
-    escape: fn(char, &mut W) -> fmt::Result,
-) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            escape(character, out)?;
-        }
-        if !chunk.invalid().is_empty() {
-            out.write_str(REPLACEMENT)?;
-        }
-    }
-    Ok(())
-}
-
-/// RFC 8259 section 7.
-fn escape_json<W: Write>(character: char, out: &mut W) -> fmt::Result {
-    match character {
-        '"' | '\\' => write!(out, "\\{character}"),
-        '\0'..='\x1F' => write!(out, "\\u{:04x}", u32::from(character)),
-        other => out.write_char(other),
-    }
 }
 
 fn escape_html<W: Write>(character: char, out: &mut W) -> fmt::Result {

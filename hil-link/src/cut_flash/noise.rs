@@ -1,36 +1,27 @@
 //! What an interrupted operation leaves where it was at work. Not random: the same seed leaves the same.
 
+use firmware_core::random::SplitMix64;
+
 /// An erase that is cut disturbs at most this many bytes when it does not disturb everything.
 const WINDOW_LEN_MAX: usize = 256;
 
-/// SplitMix64.
-pub(super) struct Noise(u64);
+pub(super) struct Noise(SplitMix64);
 
 impl Noise {
     /// Noise that depends on the seed and on the step at which power goes, and on nothing that came before.
     pub(super) fn new(seed: u64, step: u64) -> Self {
-        let mut mixed = Self(seed);
-        let state = mixed.next() ^ step;
-        Self(state)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        Self(SplitMix64::new(SplitMix64::new(seed).next_u64() ^ step))
     }
 
     /// Eight arbitrary bits.
     pub(super) fn byte(&mut self) -> u8 {
-        let [byte, ..] = self.next().to_le_bytes();
+        let [byte, ..] = self.0.next_u64().to_le_bytes();
         byte
     }
 
     /// Does to the part of a sector that an erase had not finished what an erase might have done.
     pub(super) fn disturb(&mut self, part: &mut [u8]) {
-        match self.next() % 3 {
+        match self.0.below(3) {
             // It had not come there yet.
             0 => {}
             1 => {
@@ -45,7 +36,7 @@ impl Noise {
 
     /// A number from 0 to `limit` - 1; 0 when `limit` is 0.
     fn below(&mut self, limit: usize) -> usize {
-        (self.next() % (limit as u64).max(1)) as usize
+        self.0.below(limit as u64) as usize
     }
 
     fn fill(&mut self, bytes: &mut [u8], mix: impl Fn(u64, u64) -> u64) {
@@ -53,7 +44,7 @@ impl Noise {
             let mut old = [0; 8];
             let (old_piece, _) = old.split_at_mut(piece.len());
             old_piece.copy_from_slice(piece);
-            let mixed = mix(u64::from_le_bytes(old), self.next()).to_le_bytes();
+            let mixed = mix(u64::from_le_bytes(old), self.0.next_u64()).to_le_bytes();
             let (mixed_piece, _) = mixed.split_at(piece.len());
             piece.copy_from_slice(mixed_piece);
         }

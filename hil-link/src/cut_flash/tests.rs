@@ -160,7 +160,7 @@ fn operations_are_logged_in_order_without_their_content() {
     flash.erase(4_096, 8_192).unwrap();
     flash.set_budget(Some(2));
     flash.write(12, b"efgh").unwrap_err();
-    let of = |len: u32, bytes: &[u8]| fnv1a(fnv1a(FNV_BASIS, &len.to_le_bytes()), bytes);
+    let of = |len: u32, bytes: &[u8]| fnv1a64_continue(fnv1a64(&len.to_le_bytes()), bytes);
     let expected = [
         FlashOperation { kind: Program, offset: 8, len: 4, digest: of(4, b"abcd"), interrupted: false },
         FlashOperation { kind: Erase, offset: 4_096, len: 4_096, digest: of(4_096, b""), interrupted: false },
@@ -168,8 +168,6 @@ fn operations_are_logged_in_order_without_their_content() {
     ];
     assert_eq!(operations(&mut flash), expected);
     assert_eq!((flash.programs(), flash.erases(1), flash.steps()), (2, Some(1), 4 + 4_096 + 2));
-    // The value that every description of FNV-1a-64 gives for "a".
-    assert_eq!(fnv1a(FNV_BASIS, b"a"), 0xAF63_DC4C_8601_EC8C);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Storage for SmallStore {
         match op {
             Op::SaveValid(number) => self.save(flash, number),
             Op::SaveTrial(_) | Op::Spend | Op::Accept | Op::Reject(_) | Op::EraseAll => {
-                unimplemented!("{op:?}")
+                panic!("this store can only save, not {op:?}")
             }
         }
     }

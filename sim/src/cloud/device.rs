@@ -2,11 +2,13 @@
 
 use core::fmt::Write as _;
 
+use firmware_core::cloud::codec::{
+    Command, Decoder, Frame, FrameWriter, HEADER_LEN, Header, Params, Status, ZeroId,
+};
 use smoltcp::time::{Duration, Instant};
 
 use super::api::DESCRIPTION_LEN_MAX;
 use super::directory::{Activation, Device};
-use super::frame::{self, command, status};
 use super::{Behaviour, Cloud, Connection, DeviceId, Event, LoginAnswer, SecondLogin, WrongTemplate, shown};
 
 /// The server-side message id of what another client of the API writes, as the legacy server numbers it.
@@ -33,35 +35,52 @@ const OTHER_VERBS: [&[u8]; 5] = [b"ota", b"vfs", b"dbg", b"acon", b"adis"];
 /// What a heartbeat may be, in seconds. The library's least is 10; test clients go lower.
 const HEARTBEAT_S: core::ops::RangeInclusive<u32> = 1..=3_600;
 
+/// The protocol's limit: a body's length has 16 bits.
+const BODY_LEN_MAX: usize = u16::MAX as usize;
+
 /// A device's side of a connection.
-#[derive(Default)]
 pub(super) struct Session {
     /// The device and the number of its session, once it is logged in.
     pub(super) login: Option<(DeviceId, u64)>,
-    /// The second in which the last frame came, and how many came in it.
-    rate: (i64, u32),
+    decoder: Box<Decoder<BODY_LEN_MAX>>,
+    rate: Rate,
+}
+
+/// The second in which the last frame came, and how many came in it.
+#[derive(Default)]
+struct Rate {
+    second: i64,
+    frames: u32,
 }
 
 impl Cloud {
     /// Handles every whole frame that has arrived.
     pub(super) fn serve_device(&mut self, now: Instant, connection: &mut Connection, session: &mut Session) {
         let input = core::mem::take(&mut connection.input);
-        let mut at = 0;
-        while let Some(incoming) = frame::read(&input[at..]) {
-            at += incoming.len;
-            if !session.admit(now, self.config.behaviour.rate_max) {
+        let Session { login, decoder, rate } = session;
+        let mut rest = &input[..];
+        while !connection.closing {
+            let frame = match decoder.decode(&mut rest) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                // No frame is refused with that limit and that care for ids; what was would end the stream.
+                Err(_) => {
+                    connection.closing = true;
+                    break;
+                }
+            };
+            if !rate.admit(now, self.config.behaviour.rate_max) {
                 connection.closing = true;
-            }
-            if connection.closing {
                 break;
             }
-            match session.login {
-                Some((device, _)) => self.on_frame(now, connection, device, &incoming),
-                None => self.on_first_frame(now, connection, session, &incoming),
+            match *login {
+                Some((device, _)) => self.on_frame(now, connection, device, frame),
+                None => self.on_first_frame(now, connection, login, frame),
             }
         }
+        // What is left belongs to a connection that ends; the place is kept for what comes next.
         connection.input = input;
-        connection.input.drain(..at);
+        connection.input.clear();
     }
 
     /// Sends what others have written to the device's pins.
@@ -119,98 +138,94 @@ impl Cloud {
         &mut self,
         now: Instant,
         connection: &mut Connection,
-        session: &mut Session,
-        incoming: &frame::Incoming,
+        login: &mut Option<(DeviceId, u64)>,
+        frame: Frame<'_>,
     ) {
-        let id = incoming.id;
-        if ![command::LOGIN, command::HW_LOGIN].contains(&incoming.command) {
+        let id = frame.id();
+        if ![Command::Login, Command::HardwareLogin].contains(&frame.command()) {
             connection.closing = true;
             return;
         }
         if let Some((host, port)) = &self.redirect {
             let port = port.to_string();
             let body = [host.as_bytes(), port.as_bytes()];
-            frame::write(&mut connection.output, command::REDIRECT, id, &body);
+            write(&mut connection.output, Command::Redirect, id, &body);
             self.events.push(Event::RedirectSent { host: host.clone() });
             return;
         }
         match self.login_answer {
             LoginAnswer::Normal => {}
             LoginAnswer::Silent => return,
-            LoginAnswer::Status(refusal) => return self.refuse_login(connection, id, refusal),
+            LoginAnswer::Status(refusal) => return self.refuse_login(connection, id, Status(refusal)),
         }
         // The legacy server trims white space around a token.
-        let token = str::from_utf8(incoming.body).map(str::trim).unwrap_or_default();
+        let token = str::from_utf8(frame.body()).map(str::trim).unwrap_or_default();
         let device = self.directory.borrow().find(now, token).map(Device::id);
         let Some(device) = device else {
-            return self.refuse_login(connection, id, status::INVALID_TOKEN);
+            return self.refuse_login(connection, id, Status::INVALID_TOKEN);
         };
         let is_online =
             self.directory.borrow().device(device).is_some_and(|device| device.session().is_some());
         if is_online && self.config.behaviour.second_login == SecondLogin::Refuse {
-            return self.refuse_login(connection, id, status::ALREADY_REGISTERED);
+            return self.refuse_login(connection, id, Status::ALREADY_REGISTERED);
         }
         let (number, replaced) = self.directory.borrow_mut().log_in(now, device, token);
-        session.login = Some((device, number));
-        frame::write_status(&mut connection.output, id, status::SUCCESS);
+        *login = Some((device, number));
+        write_status(&mut connection.output, id, Status::SUCCESS);
         if replaced {
             self.events.push(Event::Replaced { device });
         }
         self.events.push(Event::LoggedIn { device });
     }
 
-    fn refuse_login(&mut self, connection: &mut Connection, id: u16, status: u16) {
-        frame::write_status(&mut connection.output, id, status);
-        self.events.push(Event::LoginRefused { status });
+    fn refuse_login(&mut self, connection: &mut Connection, id: u16, status: Status) {
+        write_status(&mut connection.output, id, status);
+        self.events.push(Event::LoginRefused { status: status.0 });
     }
 
-    fn on_frame(
-        &mut self,
-        now: Instant,
-        connection: &mut Connection,
-        device: DeviceId,
-        incoming: &frame::Incoming,
-    ) {
-        let (id, body) = (incoming.id, incoming.body);
+    fn on_frame(&mut self, now: Instant, connection: &mut Connection, device: DeviceId, frame: Frame<'_>) {
+        let (id, parameters) = (frame.id(), frame.params());
         let Behaviour { acknowledge_event, acknowledge_group, .. } = self.config.behaviour;
-        let answer = match incoming.command {
-            command::RESPONSE => None,
-            command::LOGIN | command::HW_LOGIN => Some(status::ALREADY_REGISTERED),
-            command::PING => Some(status::SUCCESS),
-            command::INTERNAL => self.on_internal(now, connection, device, id, body),
-            command::HARDWARE => self.on_hardware(device, body),
-            command::HARDWARE_SYNC => self.on_sync(connection, device, id, body),
-            command::PROPERTY => Some(judge_property(body)),
-            command::GROUP => acknowledge_group.then_some(status::SUCCESS),
-            command::EVENT_LOG => {
-                let (code, description) = split(body);
+        let answer = match frame.command() {
+            Command::Response => None,
+            Command::Login | Command::HardwareLogin => Some(Status::ALREADY_REGISTERED),
+            Command::Ping => Some(Status::SUCCESS),
+            Command::Internal => self.on_internal(now, connection, device, id, parameters),
+            Command::Hardware => self.on_hardware(device, parameters),
+            Command::HardwareSync => self.on_sync(connection, device, id, parameters),
+            Command::Property => Some(judge_property(parameters)),
+            Command::Group => acknowledge_group.then_some(Status::SUCCESS),
+            Command::EventLog => {
+                let (code, description) = first_and_rest(parameters);
                 if code.is_empty() {
-                    Some(status::ILLEGAL_COMMAND_BODY)
+                    Some(Status::ILLEGAL_BODY)
                 } else {
                     let texts = [code, description].map(String::from_utf8_lossy);
                     self.on_event_logged(device, &texts[0], &texts[1]);
-                    acknowledge_event.then_some(status::SUCCESS)
+                    acknowledge_event.then_some(Status::SUCCESS)
                 }
             }
-            command::EVENT_CLEAR => acknowledge_event.then_some(status::SUCCESS),
-            _ => Some(status::ILLEGAL_COMMAND),
+            Command::EventClear => acknowledge_event.then_some(Status::SUCCESS),
+            Command::Bridge | Command::Redirect | Command::DebugPrint | Command::Other(_) => {
+                Some(Status::ILLEGAL_COMMAND)
+            }
         };
         if let Some(answer) = answer {
-            frame::write_status(&mut connection.output, id, answer);
+            write_status(&mut connection.output, id, answer);
         }
     }
 
-    fn on_hardware(&mut self, device: DeviceId, body: &[u8]) -> Option<u16> {
-        let (operation, rest) = split(body);
+    fn on_hardware(&mut self, device: DeviceId, mut parameters: Params<'_>) -> Option<Status> {
+        let operation = parameters.next().unwrap_or_default();
         // Direct pins and pin modes belong to products older than virtual pins; their writes are not kept.
         if [&b"dw"[..], b"aw", b"pm"].contains(&operation) {
             return None;
         }
-        let (pin, value) = split(rest);
-        // A value there must be, but it may be empty, so that the second NUL decides.
-        let has_value = rest.len() > pin.len();
-        let Some(pin) = pin_number(pin).filter(|_| operation == b"vw" && has_value) else {
-            return Some(status::ILLEGAL_COMMAND);
+        let pin = parameters.next().and_then(pin_number);
+        let value = parameters.rest();
+        // A value there must be, but it may be empty.
+        let Some(pin) = pin.filter(|_| operation == b"vw" && parameters.next().is_some()) else {
+            return Some(Status::ILLEGAL_COMMAND);
         };
         if let Some(device) = self.directory.borrow_mut().device_mut(device) {
             device.set_pin(pin, value);
@@ -225,22 +240,22 @@ impl Cloud {
         connection: &mut Connection,
         device: DeviceId,
         id: u16,
-        body: &[u8],
-    ) -> Option<u16> {
+        mut parameters: Params<'_>,
+    ) -> Option<Status> {
         let directory = self.directory.borrow();
         let device = directory.device(device)?;
-        if body.is_empty() {
+        let Some(operation) = parameters.next() else {
             for (pin, value) in device.pins() {
                 write_pin(&mut connection.output, id, pin, value);
             }
             return None;
+        };
+        let mut pins = parameters.peekable();
+        if operation != b"vr" || pins.peek().is_none() {
+            return Some(Status::ILLEGAL_COMMAND);
         }
-        let (operation, pins) = split(body);
-        if operation != b"vr" {
-            return Some(status::ILLEGAL_COMMAND);
-        }
-        for pin in pins.split(|byte| *byte == 0) {
-            let Some(pin) = pin_number(pin) else { return Some(status::ILLEGAL_COMMAND) };
+        for pin in pins {
+            let Some(pin) = pin_number(pin) else { return Some(Status::ILLEGAL_COMMAND) };
             if let Some(value) = device.pin(pin) {
                 write_pin(&mut connection.output, id, pin, value);
             }
@@ -254,26 +269,33 @@ impl Cloud {
         connection: &mut Connection,
         device: DeviceId,
         id: u16,
-        body: &[u8],
-    ) -> Option<u16> {
-        let (verb, rest) = split(body);
+        parameters: Params<'_>,
+    ) -> Option<Status> {
+        let mut rest = parameters;
+        let verb = rest.next().unwrap_or_default();
         match verb {
-            b"" => Some(status::ILLEGAL_COMMAND),
+            b"" => Some(Status::ILLEGAL_COMMAND),
             b"rtc" => {
                 let seconds = self.unix_ms(now).div_euclid(1_000).to_string();
-                frame::write(&mut connection.output, command::INTERNAL, id, &[verb, seconds.as_bytes()]);
+                write(&mut connection.output, Command::Internal, id, &[verb, seconds.as_bytes()]);
                 None
             }
             b"utc" => self.on_utc(now, connection, id, rest),
             b"meta" => self.on_meta(connection, device, id, rest),
             verb if OTHER_VERBS.contains(&verb) => None,
-            _ => self.on_info(now, connection, device, body),
+            _ => self.on_info(now, connection, device, parameters),
         }
     }
 
     /// Universal time from the simulated clock, in the zone of Greenwich without daylight saving.
-    fn on_utc(&mut self, now: Instant, connection: &mut Connection, id: u16, what: &[u8]) -> Option<u16> {
-        let what = what.strip_suffix(&[0]).unwrap_or(what);
+    fn on_utc(
+        &mut self,
+        now: Instant,
+        connection: &mut Connection,
+        id: u16,
+        parameters: Params<'_>,
+    ) -> Option<Status> {
+        let what = parameters.trimmed().rest();
         let mut text = String::new();
         let values: &[&[u8]] = match what {
             b"time" => {
@@ -285,11 +307,11 @@ impl Cloud {
             b"tz_name" => &[b"Etc/UTC"],
             b"tz_rule" => &[b"UTC0"],
             b"dst_next" => &[],
-            _ => return Some(status::ILLEGAL_COMMAND_BODY),
+            _ => return Some(Status::ILLEGAL_BODY),
         };
         let mut parameters = vec![&b"utc"[..], what];
         parameters.extend_from_slice(values);
-        frame::write(&mut connection.output, command::INTERNAL, id, &parameters);
+        write(&mut connection.output, Command::Internal, id, &parameters);
         None
     }
 
@@ -298,10 +320,10 @@ impl Cloud {
         connection: &mut Connection,
         device: DeviceId,
         id: u16,
-        body: &[u8],
-    ) -> Option<u16> {
-        let (operation, rest) = split(body);
-        let (field, value) = split(rest);
+        mut parameters: Params<'_>,
+    ) -> Option<Status> {
+        let operation = parameters.next().unwrap_or_default();
+        let (field, value) = first_and_rest(parameters);
         let [field, value] = [field, value].map(String::from_utf8_lossy);
         match operation {
             b"get" => {
@@ -311,13 +333,13 @@ impl Cloud {
                     field => directory.device(device)?.meta(field).unwrap_or_default(),
                 };
                 let parameters = [&b"meta"[..], field.as_bytes(), known.as_bytes()];
-                frame::write(&mut connection.output, command::INTERNAL, id, &parameters);
+                write(&mut connection.output, Command::Internal, id, &parameters);
                 None
             }
             b"set" if self.set_meta(device, &field, &value) => {
-                self.config.behaviour.acknowledge_meta.then_some(status::SUCCESS)
+                self.config.behaviour.acknowledge_meta.then_some(Status::SUCCESS)
             }
-            _ => Some(status::ILLEGAL_COMMAND_BODY),
+            _ => Some(Status::ILLEGAL_BODY),
         }
     }
 
@@ -327,15 +349,11 @@ impl Cloud {
         now: Instant,
         connection: &mut Connection,
         device: DeviceId,
-        body: &[u8],
-    ) -> Option<u16> {
-        let mut parameters =
-            body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-        let mut info = Vec::new();
-        // Keys are found by name wherever they stand; a last NUL leaves an empty key without a value.
-        while let (Some(key), Some(value)) = (parameters.next(), parameters.next()) {
-            info.push((key, value));
-        }
+        parameters: Params<'_>,
+    ) -> Option<Status> {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        // Keys are found by name wherever they stand.
+        let info: Vec<_> = parameters.pairs().map(|(key, value)| (text(key), text(value))).collect();
         let value_of = |name: &str| info.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let heartbeat = value_of("h-beat").and_then(|text| text.parse().ok());
         if let Some(heartbeat) = heartbeat.filter(|heartbeat| HEARTBEAT_S.contains(heartbeat)) {
@@ -352,10 +370,10 @@ impl Cloud {
         match (activation, self.config.behaviour.wrong_template) {
             (Activation::UnknownTemplate, WrongTemplate::Refuse(refusal)) => {
                 connection.closing = true;
-                Some(refusal)
+                Some(Status(refusal))
             }
             (Activation::Done | Activation::Unchanged, _) | (_, WrongTemplate::Ignore) => {
-                self.config.behaviour.acknowledge_info.then_some(status::SUCCESS)
+                self.config.behaviour.acknowledge_info.then_some(Status::SUCCESS)
             }
         }
     }
@@ -367,40 +385,64 @@ impl Cloud {
 }
 
 impl Session {
-    /// Counts a frame; returns whether it is within the rate.
-    fn admit(&mut self, now: Instant, rate_max: Option<u32>) -> bool {
+    /// A session in which nothing has been said.
+    pub(super) fn new() -> Self {
+        Self { login: None, decoder: Box::new(Decoder::new(ZeroId::Accept)), rate: Rate::default() }
+    }
+}
+
+impl Rate {
+    /// Counts a frame; returns whether it is within the limit.
+    fn admit(&mut self, now: Instant, frames_max: Option<u32>) -> bool {
         let second = now.total_millis().div_euclid(1_000);
-        if self.rate.0 != second {
-            self.rate = (second, 0);
+        if self.second != second {
+            *self = Self { second, frames: 0 };
         }
-        self.rate.1 += 1;
-        rate_max.is_none_or(|max| self.rate.1 <= max)
+        self.frames += 1;
+        frames_max.is_none_or(|max| self.frames <= max)
     }
 }
 
 fn write_pin(out: &mut Vec<u8>, id: u16, pin: u8, value: &[u8]) {
-    frame::write(out, command::HARDWARE, id, &[&b"vw"[..], pin.to_string().as_bytes(), value]);
+    write(out, Command::Hardware, id, &[b"vw", pin.to_string().as_bytes(), value]);
+}
+
+/// Appends a frame. One that is too long for its length field is not written.
+fn write(out: &mut Vec<u8>, command: Command, id: u16, parameters: &[&[u8]]) {
+    let start = out.len();
+    let room: usize = parameters.iter().map(|parameter| parameter.len() + 1).sum();
+    out.resize(start + HEADER_LEN + room, 0);
+    let mut writer = FrameWriter::new(&mut out[start..], command, id, BODY_LEN_MAX);
+    for parameter in parameters {
+        // A pin may have several values, which arrive as one parameter with NULs between them.
+        writer.raw(parameter);
+    }
+    let len = writer.finish().unwrap_or(0);
+    out.truncate(start + len);
+}
+
+/// Appends an answer.
+fn write_status(out: &mut Vec<u8>, id: u16, status: Status) {
+    out.extend_from_slice(&Header { command: Command::Response, id, length: status.0 }.encode());
 }
 
 /// The legacy server's judgement: 11 for a property that does not exist or has no value.
-fn judge_property(body: &[u8]) -> u16 {
-    let (pin, rest) = split(body);
-    let (property, value) = split(rest);
-    if pin_number(pin).is_none() {
-        status::ILLEGAL_COMMAND
+fn judge_property(mut parameters: Params<'_>) -> Status {
+    let pin = parameters.next().and_then(pin_number);
+    let (property, value) = first_and_rest(parameters);
+    if pin.is_none() {
+        Status::ILLEGAL_COMMAND
     } else if value.is_empty() || !PROPERTIES.contains(&property) {
-        status::ILLEGAL_COMMAND_BODY
+        Status::ILLEGAL_BODY
     } else {
-        status::SUCCESS
+        Status::SUCCESS
     }
 }
 
-/// The first parameter, and what follows its NUL.
-fn split(body: &[u8]) -> (&[u8], &[u8]) {
-    match body.iter().position(|byte| *byte == 0) {
-        Some(nul) => (&body[..nul], &body[nul + 1..]),
-        None => (body, &[]),
-    }
+/// The first parameter, and everything behind it as one.
+fn first_and_rest(mut parameters: Params<'_>) -> (&[u8], &[u8]) {
+    let first = parameters.next().unwrap_or_default();
+    (first, parameters.rest())
 }
 
 /// Decimal digits, 0 to 255.

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use firmware_core::random::SplitMix64;
 use smoltcp::time::{Duration, Instant};
 
 /// A directory that several regions use.
@@ -107,7 +108,7 @@ pub struct Directory {
     devices: Vec<Device>,
     old_token: OldToken,
     access_tokens: Vec<Token>,
-    chance: u64,
+    random: SplitMix64,
     last_id: DeviceId,
     last_session: u64,
 }
@@ -121,7 +122,7 @@ impl Directory {
             devices: Vec::new(),
             old_token,
             access_tokens: Vec::new(),
-            chance: seed,
+            random: SplitMix64::new(seed),
             last_id: 0,
             last_session: 0,
         }
@@ -291,7 +292,7 @@ impl Directory {
     fn random_token(&mut self) -> String {
         let mut text = String::with_capacity(TOKEN_LEN);
         while text.len() < TOKEN_LEN {
-            let mut bits = split_mix(&mut self.chance);
+            let mut bits = self.random.next_u64();
             // Ten characters of six bits each.
             for _ in 0..10.min(TOKEN_LEN - text.len()) {
                 text.push(char::from(TOKEN_ALPHABET[(bits & 63) as usize]));
@@ -459,13 +460,4 @@ impl fmt::Debug for Directory {
             .field("devices", &self.devices)
             .finish_non_exhaustive()
     }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(super) fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bits = *state;
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -101,7 +101,8 @@ impl Event {
     /// Whether a person would tell it.
     pub fn is_story(&self) -> bool {
         match self {
-            Self::Connected { .. } => false,
+            // Values change with the hour; what a story is about, it expects.
+            Self::Connected { .. } | Self::Written { .. } => false,
             Self::TokenIssued { .. }
             | Self::LoggedIn { .. }
             | Self::LoginRefused { .. }
@@ -109,7 +110,6 @@ impl Event {
             | Self::TemplateUnknown { .. }
             | Self::Offline { .. }
             | Self::Replaced { .. }
-            | Self::Written { .. }
             | Self::EventLogged { .. }
             | Self::MetaSet { .. }
             | Self::Renamed { .. }

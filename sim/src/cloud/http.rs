@@ -3,6 +3,8 @@
 
 use core::fmt::Write as _;
 
+use crate::http::{Malformed, read_head};
+
 /// Request line and headers, in bytes.
 const HEAD_LEN_MAX: usize = 8_192;
 /// A request's body, in bytes; the API takes small JSON objects.
@@ -51,12 +53,13 @@ impl Request {
 /// Reads one request.
 pub(super) fn read(bytes: &[u8]) -> Parsed {
     let head_limit = bytes.len().min(HEAD_LEN_MAX);
-    let Some(head_len) = bytes[..head_limit].windows(4).position(|window| window == b"\r\n\r\n") else {
-        return if bytes.len() < HEAD_LEN_MAX { Parsed::Incomplete } else { Parsed::Bad(431) };
+    let head = match read_head(&bytes[..head_limit]) {
+        Some(Ok(head)) => head,
+        Some(Err(Malformed)) => return Parsed::Bad(400),
+        None if bytes.len() < HEAD_LEN_MAX => return Parsed::Incomplete,
+        None => return Parsed::Bad(431),
     };
-    let Ok(head) = str::from_utf8(&bytes[..head_len]) else { return Parsed::Bad(400) };
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ');
+    let mut words = head.start_line.split(' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
@@ -68,30 +71,23 @@ pub(super) fn read(bytes: &[u8]) -> Parsed {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request { method: method.into(), path: path.into(), ..Request::default() };
     request.query = read_form(query);
-    let mut body_len = 0;
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else { return Parsed::Bad(400) };
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("content-length") {
-            let Ok(len) = value.parse() else { return Parsed::Bad(400) };
-            body_len = len;
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Parsed::Bad(501);
-        } else if name.eq_ignore_ascii_case("authorization") {
-            request.authorization = Some(value.into());
-        } else if name.eq_ignore_ascii_case("connection") {
-            request.keep_alive = value.eq_ignore_ascii_case("keep-alive");
-        }
+    request.authorization = head.field("authorization").map(str::to_owned);
+    request.keep_alive =
+        head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
+    if head.field("transfer-encoding").is_some() {
+        return Parsed::Bad(501);
     }
+    let Ok(body_len) = head.content_length() else { return Parsed::Bad(400) };
+    let body_len = body_len.unwrap_or(0);
     if body_len > BODY_LEN_MAX {
         return Parsed::Bad(413);
     }
-    let body = &bytes[head_len + 4..];
+    let body = &bytes[head.len..];
     if body.len() < body_len {
         return Parsed::Incomplete;
     }
     request.body = body[..body_len].to_vec();
-    Parsed::Request(Box::new(request), head_len + 4 + body_len)
+    Parsed::Request(Box::new(request), head.len + body_len)
 }
 
 /// Reads the parameters of a query or a form.

@@ -7,7 +7,6 @@ mod api;
 mod device;
 mod directory;
 mod event;
-mod frame;
 mod http;
 #[cfg(test)]
 mod tests;
@@ -22,6 +21,7 @@ use smoltcp::wire::{EthernetAddress, EthernetFrame, Ipv4Address, Ipv4Cidr, Ipv4P
 
 use crate::actor::{Outbox, Port, soonest};
 use crate::stack::{Frame, Stack};
+use crate::text::printable;
 
 pub use directory::{
     ACCESS_TOKEN_LIFE, Account, DEVICE_NAME_LEN_MAX, Device, DeviceId, DeviceStatus, Directory, OldToken,
@@ -206,13 +206,18 @@ impl Cloud {
 
     /// Does what is due and hands over frames and events.
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
-        self.changed = false;
+        let has_changed = core::mem::take(&mut self.changed);
         if self.powered {
+            if has_changed {
+                // A connection that was ended from outside says so before it is forgotten.
+                self.stack.poll_egress(now);
+            }
+            self.stack.poll_ingress(now);
+            self.requested.clear();
             // Every round does some of the work there is, and a round that found none is the last.
             loop {
-                self.stack.poll(now);
-                self.requested.clear();
-                if !self.serve(now) {
+                let has_worked = self.serve(now);
+                if !self.stack.poll_egress(now) && !has_worked {
                     break;
                 }
             }
@@ -242,7 +247,7 @@ impl Cloud {
         self.requested.clear();
         for mut connection in core::mem::take(&mut self.connections) {
             self.leave_device(&mut connection);
-            self.stack.sockets.remove(connection.handle);
+            self.stack.remove_tcp(connection.handle);
         }
     }
 
@@ -375,7 +380,7 @@ impl Cloud {
             let ended = self.stack.tcp(connection.handle).state() == tcp::State::Closed;
             if ended {
                 self.end_session(connection);
-                self.stack.sockets.remove(connection.handle);
+                self.stack.remove_tcp(connection.handle);
             } else {
                 worked |= self.serve_one(now, connection);
             }
@@ -446,7 +451,7 @@ impl Cloud {
             let Some(first) = connection.input.first() else { return };
             // No command of the device protocol is the first letter of GET, POST, PUT, DELETE, HEAD, OPTIONS.
             connection.stage =
-                if b"GPDHO".contains(first) { Stage::Http } else { Stage::Device(Session::default()) };
+                if b"GPDHO".contains(first) { Stage::Http } else { Stage::Device(Session::new()) };
             self.events.push(Event::Connected { secure: SECURE_PORTS.contains(&connection.port) });
         }
         // The session leaves its connection for a moment, so that both can be changed.
@@ -573,15 +578,8 @@ impl fmt::Debug for Cloud {
     }
 }
 
-/// A pin's value for a reader: several values are separated by a space, and control characters escaped.
+/// A pin's value for a reader: several values are separated by a space, and what cannot be printed is escaped.
 fn shown(value: &[u8]) -> String {
-    let mut text = String::new();
-    for character in String::from_utf8_lossy(value).chars() {
-        match character {
-            '\0' => text.push(' '),
-            control if control.is_control() => text.extend(control.escape_default()),
-            character => text.push(character),
-        }
-    }
-    text
+    let values: Vec<_> = value.split(|byte| *byte == 0).map(printable).collect();
+    values.join(" ")
 }

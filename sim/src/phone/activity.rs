@@ -14,10 +14,10 @@ use super::event::Event;
 use super::fetch::Fetch;
 use super::handset::{Handset, SETUP_NAME};
 use super::http::Request;
-use super::model::A;
 use super::requests::{config_path, login_request, online_request, rename_request, token_request};
-use super::text::printable;
 use super::wifi::Wanted;
+use crate::dns::record::A;
+use crate::text::printable;
 
 /// How long the app takes between two of its own steps.
 pub const THINK_APP: Duration = Duration::from_secs(1);
@@ -160,13 +160,13 @@ fn plan(command: Command) -> VecDeque<Step> {
         Command::Leave => vec![Step::Leave],
         Command::WaitOnline { limit } => vec![Step::WaitOnline { limit }],
         Command::Rename { name } => vec![Step::Rename(name)],
-        Command::Provision { configuration, keep_token, name } => {
+        Command::Provision { ap, configuration, keep_token, name } => {
             let mut steps = Vec::new();
             if !keep_token && configuration.token == TokenSource::Issued {
                 steps.extend([Step::Login, Step::IssueToken { reconfigure: false }, Step::Think(THINK_APP)]);
             }
             steps.extend([
-                join(None),
+                join(ap),
                 Step::Think(THINK_APP),
                 Step::Resolve,
                 Step::BoardInfo { tries_left: BOARD_INFO_TRIES },

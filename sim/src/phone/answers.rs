@@ -10,7 +10,7 @@ use super::event::Event;
 use super::fetch::{Ended, FetchError};
 use super::handset::{BoardInfo, Handset, SeenNetwork};
 use super::http::Response;
-use super::text::printable;
+use crate::text::printable;
 
 /// The steps' names, as failures give them.
 pub(super) const TOKEN: &str = "get token";

@@ -114,6 +114,8 @@ pub enum Command {
     },
     /// All of the above in the app's order.
     Provision {
+        /// The exact name of the access point; otherwise the strongest one with the app's prefix.
+        ap: Option<String>,
         /// What to send. A token other than an issued one is sent without asking the cloud for one.
         configuration: Configuration,
         /// Sends the token of last time instead of asking for a new one.

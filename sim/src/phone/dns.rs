@@ -5,16 +5,11 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
 use super::line::Line;
-use super::model::A;
+use crate::dns::record::{A, CNAME};
+use crate::dns::{HEADER_LEN, Label, PORT, RCODE_MASK, RESPONSE, label, number, write_query};
 
-const PORT: u16 = 53;
 const TRIES: u8 = 3;
 const TRY_INTERVAL: Duration = Duration::from_secs(2);
-/// RFC 1035 section 3.1.
-const LABEL_LEN_MAX: usize = 63;
-const HEADER_LEN: usize = 12;
-const CNAME: u16 = 5;
-const CLASS_IN: u16 = 1;
 /// More records than an answer of 1,472 bytes with one name can usefully hold.
 const RECORDS_MAX: u16 = 64;
 
@@ -83,7 +78,7 @@ impl Lookup {
     ) -> Self {
         let queries = records
             .iter()
-            .map(|record| Query { record: *record, id: line.chance.next() as u16, answer: None })
+            .map(|record| Query { record: *record, id: line.random.next_u64() as u16, answer: None })
             .collect();
         let socket = line.open_udp();
         Self { line: line.id, socket, server, name, strict, queries, tries_left: TRIES, next_try_at: now }
@@ -126,7 +121,7 @@ impl Lookup {
         let socket = line.stack.udp(self.socket);
         for query in self.queries.iter().filter(|query| query.answer.is_none()) {
             // A full queue is a lost packet, and the next try repeats it.
-            let _ = socket.send_slice(&encode(query.id, self.name, query.record), (self.server, PORT));
+            let _ = socket.send_slice(&write_query(query.id, self.name, query.record), (self.server, PORT));
         }
     }
 
@@ -164,29 +159,13 @@ impl Lookup {
     }
 }
 
-/// Writes a query with recursion desired (RFC 1035 section 4).
-fn encode(id: u16, name: &str, record: u16) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(HEADER_LEN + name.len() + 6);
-    packet.extend_from_slice(&id.to_be_bytes());
-    packet.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    for label in name.split('.') {
-        debug_assert!(!label.is_empty() && label.len() <= LABEL_LEN_MAX);
-        packet.push(label.len() as u8);
-        packet.extend_from_slice(label.as_bytes());
-    }
-    packet.push(0);
-    packet.extend_from_slice(&record.to_be_bytes());
-    packet.extend_from_slice(&CLASS_IN.to_be_bytes());
-    packet
-}
-
 /// Reads a response to a query for `record`; `None` for what is not a response.
 fn decode(packet: &[u8], record: u16) -> Option<Answer> {
     let flags = number(packet, 2)?;
-    if flags & 0x8000 == 0 {
+    if flags & RESPONSE == 0 {
         return None;
     }
-    let code = (flags & 0x000F) as u8;
+    let code = (flags & RCODE_MASK) as u8;
     if code != 0 {
         return Some(Answer::Refused(code));
     }
@@ -228,31 +207,23 @@ fn decode_records(packet: &[u8], record: u16) -> Option<Answer> {
 /// followed here.
 fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let len = usize::from(*packet.get(at)?);
-        match len >> 6 {
-            0 if len == 0 => return Some(at + 1),
-            0 => at += 1 + len,
-            3 => return Some(at + 2),
-            _ => return None,
+        match label(packet, at)? {
+            (Label::Text(_), next) => at = next,
+            (Label::Root | Label::Pointer, end) => return Some(end),
         }
     }
-}
-
-fn number(packet: &[u8], at: usize) -> Option<u16> {
-    let bytes = packet.get(at..at + 2)?;
-    Some(u16::from_be_bytes(bytes.try_into().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::model::AAAA;
     use super::*;
+    use crate::dns::record::AAAA;
 
     /// A response to a query for `a.b`: flags, then the answer section with its count.
     fn response(flags: u16, count: u16, answers: &[u8]) -> Vec<u8> {
-        let mut packet = encode(7, "a.b", A);
+        let mut packet = write_query(7, "a.b", A);
         packet[2..4].copy_from_slice(&flags.to_be_bytes());
         packet[6..8].copy_from_slice(&count.to_be_bytes());
         packet.extend_from_slice(answers);
@@ -265,12 +236,6 @@ mod tests {
     #[track_caller]
     fn check(packet: &[u8], record: u16, expected: Option<Answer>) {
         assert_eq!(decode(packet, record), expected);
-    }
-
-    #[test]
-    fn a_query_has_the_bytes_of_rfc_1035() {
-        let expected = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 2, b'b', b'c', 0, 0, 1, 0, 1];
-        assert_eq!(encode(7, "a.bc", A), expected);
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Fetch {
         let socket = line.connect((server.address, server.port)).ok_or(FetchError::CannotConnect)?;
         let secure = server.secure_name.map(|name| {
             let mut channel = Box::<ClientChannel>::default();
-            channel.start(now, name, line.chance.next());
+            channel.start(now, name, line.random.next_u64());
             channel
         });
         // A paced request goes out as it is written, not gathered (RFC 896).

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use crate::http::{Malformed, read_head};
+
 /// What a phone accepts as one response, headers included, in bytes.
 pub const RESPONSE_LEN_MAX: usize = 64 * 1024;
 /// More header lines than any server here sends.
@@ -69,31 +71,22 @@ pub(super) enum Parse {
 
 /// Reads a response from the beginning of its connection. `ended` says that no more bytes will come.
 pub(super) fn parse(received: &[u8], ended: bool) -> Parse {
-    let Some(head_len) = find(received, b"\r\n\r\n") else {
-        return if ended { Parse::Malformed } else { Parse::NeedMore };
+    let head = match read_head(received) {
+        Some(Ok(head)) => head,
+        None if !ended => return Parse::NeedMore,
+        None | Some(Err(Malformed)) => return Parse::Malformed,
     };
-    let Ok(head) = str::from_utf8(&received[..head_len]) else { return Parse::Malformed };
-    let body = &received[head_len + 4..];
-    let mut lines = head.split("\r\n");
-    let Some(status) = lines.next().and_then(parse_status_line) else { return Parse::Malformed };
-    let mut location = None;
-    let mut length = None;
-    for (count, line) in lines.enumerate() {
-        let Some((name, value)) = line.split_once(':') else { return Parse::Malformed };
-        let value = value.trim();
-        if count == HEADERS_MAX || name.eq_ignore_ascii_case("transfer-encoding") {
-            return Parse::Malformed;
-        }
-        if name.eq_ignore_ascii_case("content-length") {
-            let Ok(value) = value.parse::<usize>() else { return Parse::Malformed };
-            if length.is_some_and(|length| length != value) || value > RESPONSE_LEN_MAX {
-                return Parse::Malformed;
-            }
-            length = Some(value);
-        } else if name.eq_ignore_ascii_case("location") {
-            location = Some(value.to_owned());
-        }
+    let body = &received[head.len..];
+    let (Some(status), Ok(length)) = (parse_status_line(head.start_line), head.content_length()) else {
+        return Parse::Malformed;
+    };
+    if head.fields().count() > HEADERS_MAX
+        || head.field("transfer-encoding").is_some()
+        || length.is_some_and(|length| length > RESPONSE_LEN_MAX)
+    {
+        return Parse::Malformed;
     }
+    let location = head.field("location").map(str::to_owned);
     // RFC 9112 section 6.3: these never have a body.
     let length = if matches!(status, 204 | 304) { Some(0) } else { length };
     match length {
@@ -113,10 +106,6 @@ fn parse_status_line(line: &str) -> Option<u16> {
     let separated = rest.get(3..).is_some_and(|reason| reason.is_empty() || reason.starts_with(' '));
     let status = digits.parse().ok()?;
     (separated && (200..600).contains(&status)).then_some(status)
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! One network interface of the phone in use: a stack, its sockets and its source of chance.
+//! One network interface of the phone in use: a stack, its sockets and its randomness.
 
+use firmware_core::random::SplitMix64;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
@@ -19,39 +20,21 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Queries of one lookup, with room for duplicated answers.
 const DNS_PACKETS: usize = 4;
 
-/// SplitMix64, the project's only source of chance.
-#[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
-
-impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
-
 /// An interface with an identity: what was begun on one line never touches the sockets of its successor.
 pub(super) struct Line {
     pub(super) id: u64,
     pub(super) stack: Stack,
-    pub(super) chance: Chance,
+    pub(super) random: SplitMix64,
     tcp: Vec<SocketHandle>,
     next_port: u16,
 }
 
 impl Line {
     pub(super) fn new(id: u64, mac: EthernetAddress, seed: u64, now: Instant) -> Self {
-        let mut chance = Chance::new(seed);
-        let stack = Stack::new(mac, chance.next(), now);
-        let next_port = (chance.next() % u64::from(PORT_COUNT)) as u16;
-        Self { id, stack, chance, tcp: Vec::new(), next_port }
+        let mut random = SplitMix64::new(seed);
+        let stack = Stack::new(mac, random.next_u64(), now);
+        let next_port = random.below(u64::from(PORT_COUNT)) as u16;
+        Self { id, stack, random, tcp: Vec::new(), next_port }
     }
 
     /// Starts a TCP connection. `None` when every socket is in use or there is no address to come from.
@@ -85,13 +68,14 @@ impl Line {
         self.stack.poll_at(now)
     }
 
-    /// Runs the stack if anything is due; says whether it ran.
-    pub(super) fn poll(&mut self, now: Instant) -> bool {
-        let due = self.stack.poll_at(now).is_some_and(|at| at <= now);
-        if due {
-            self.stack.poll(now);
-        }
-        due
+    /// Processes what arrived; what the owner makes of it leaves with [`poll_egress`](Self::poll_egress).
+    pub(super) fn poll_ingress(&mut self, now: Instant) {
+        self.stack.poll_ingress(now);
+    }
+
+    /// Sends what is due; says whether anything was.
+    pub(super) fn poll_egress(&mut self, now: Instant) -> bool {
+        self.stack.poll_egress(now)
     }
 
     fn local_port(&mut self) -> u16 {

@@ -17,7 +17,6 @@ mod model;
 mod requests;
 #[cfg(test)]
 mod tests;
-mod text;
 mod wifi;
 
 pub use activity::{CLOUD_POLL_INTERVAL, JOIN_LIMIT, ONLINE_LIMIT, THINK_APP, THINK_PERSON};
@@ -28,6 +27,7 @@ pub use http::{RESPONSE_LEN_MAX, Request};
 pub use model::{Connectivity, Model};
 
 use firmware_core::hal::RadioEvent;
+use firmware_core::random::SplitMix64;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
@@ -37,7 +37,7 @@ use crate::stack::Frame;
 use activity::{Activity, Progress};
 use background::Probing;
 use handset::Handset;
-use line::{Chance, Line};
+use line::Line;
 use wifi::Wifi;
 
 /// The internet of the simulated world is 198.18.0.0/15 (RFC 2544), one flat segment.
@@ -115,9 +115,9 @@ pub struct Phone {
 impl Phone {
     /// A phone whose WiFi is off.
     pub fn new(config: PhoneConfig, seed: u64, now: Instant) -> Self {
-        let mut chance = Chance::new(seed);
-        let wifi = Wifi::new(config.wifi_mac, chance.next());
-        let mut cellular = Line::new(0, config.cellular_mac, chance.next(), now);
+        let mut random = SplitMix64::new(seed);
+        let wifi = Wifi::new(config.wifi_mac, random.next_u64());
+        let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now);
         let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
         cellular.stack.set_address(Some(address), None);
         let handset = Handset {
@@ -193,13 +193,16 @@ impl Phone {
     /// Does everything that is due and puts what comes of it into `out`.
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
         for _ in 0..ROUNDS_MAX {
-            let mut moved = self.handset.cellular.poll(now);
+            self.handset.cellular.poll_ingress(now);
             let Handset { wifi, events, .. } = &mut self.handset;
-            moved |= wifi.poll(now, events);
+            let mut moved = wifi.poll(now, events);
             self.observe_network();
             self.poll_background(now);
             moved |= self.poll_activity(now);
-            if !moved && !self.has_due_frames(now) {
+            // What arrived and what is said to it leave together.
+            moved |= self.handset.cellular.poll_egress(now);
+            moved |= self.handset.wifi.poll_egress(now);
+            if !moved {
                 break;
             }
         }
@@ -275,10 +278,5 @@ impl Phone {
         }
         self.activity = None;
         true
-    }
-
-    fn has_due_frames(&mut self, now: Instant) -> bool {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        is_due(self.handset.cellular.poll_at(now)) || is_due(self.handset.wifi.next_wake(now))
     }
 }

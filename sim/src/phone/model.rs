@@ -1,6 +1,7 @@
 //! How phones differ: what the operating system asks of a network it has just joined.
 
 use super::http::Response;
+use crate::dns::record::{A, AAAA, HTTPS};
 
 /// Whose behaviour a phone has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,11 +40,6 @@ pub(super) struct Probe {
     status: u16,
     body: &'static str,
 }
-
-/// DNS record types (RFC 1035 section 3.2.2, RFC 3596, RFC 9460).
-pub(super) const A: u16 = 1;
-pub(super) const AAAA: u16 = 28;
-const HTTPS: u16 = 65;
 
 impl Model {
     pub(super) fn probe(self) -> Option<Probe> {

@@ -6,7 +6,7 @@ use smoltcp::wire::Ipv4Address;
 use super::command::{Configuration, Secret};
 use super::handset::Handset;
 use super::http::Request;
-use super::text::{base64, percent_encode};
+use crate::text::{base64, percent_encode};
 
 /// Path and query of `/config`: what the classic and the newer Edgent read, in the app's order.
 pub(super) fn config_path(configuration: &Configuration, token: &Secret, cloud: &str) -> String {

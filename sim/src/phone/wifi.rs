@@ -1,15 +1,15 @@
 //! The phone's WiFi: finding an access point, joining it, getting an address. Commands the radio and hears it.
 
+use firmware_core::config::{Passphrase, Ssid};
 use firmware_core::hal::{JoinFailure, Network, RadioCommand, RadioEvent, Security};
+use firmware_core::random::SplitMix64;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::dhcpv4;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
-use firmware_core::config::{Passphrase, Ssid};
-
 use super::event::Event;
-use super::line::{Chance, Line};
+use super::line::Line;
 use crate::actor::soonest;
 
 /// Between two scans while the wanted access point is not there.
@@ -53,7 +53,7 @@ pub(super) enum Wanted {
 /// The WiFi side of a phone.
 pub(super) struct Wifi {
     mac: EthernetAddress,
-    chance: Chance,
+    random: SplitMix64,
     links: u64,
     state: State,
     goal: Option<Goal>,
@@ -88,7 +88,7 @@ impl Wifi {
     pub(super) fn new(mac: EthernetAddress, seed: u64) -> Self {
         Self {
             mac,
-            chance: Chance::new(seed),
+            random: SplitMix64::new(seed),
             links: 0,
             state: State::Off,
             goal: None,
@@ -169,16 +169,18 @@ impl Wifi {
         }
     }
 
-    /// Does what is due; says whether anything was.
+    /// Processes what arrived and does what is due; says whether anything was due.
     pub(super) fn poll(&mut self, now: Instant, events: &mut Vec<Event>) -> bool {
-        let mut moved = false;
-        if let Some(link) = &mut self.link
-            && link.line.poll(now)
-        {
-            moved = true;
+        if let Some(link) = &mut self.link {
+            link.line.poll_ingress(now);
             self.poll_address(events);
         }
-        moved | self.poll_timers(now, events)
+        self.poll_timers(now, events)
+    }
+
+    /// Sends what is due; says whether anything was.
+    pub(super) fn poll_egress(&mut self, now: Instant) -> bool {
+        self.link.as_mut().is_some_and(|link| link.line.poll_egress(now))
     }
 
     pub(super) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
@@ -221,7 +223,7 @@ impl Wifi {
         let State::Associating { ssid, .. } = &mut self.state else { return };
         let ssid = core::mem::take(ssid);
         self.links += 1;
-        let mut line = Line::new(self.links, self.mac, self.chance.next(), now);
+        let mut line = Line::new(self.links, self.mac, self.random.next_u64(), now);
         let mut client = dhcpv4::Socket::new();
         let mut retry = client.get_retry_config();
         retry.discover_timeout = DHCP_RETRY;

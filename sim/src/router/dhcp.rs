@@ -1,6 +1,8 @@
 //! The router's DHCP server (RFC 2131), as authoritative as home routers are: it takes over a client that
-//! still holds an address from before, and says no to one that cannot keep its address.
+//! still holds an address from before, and says no to one that cannot keep its address. It shares no code with
+//! the device's server, on purpose: a phone meets both.
 
+use firmware_core::random::fnv1a64;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
     DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address,
@@ -126,7 +128,7 @@ impl DhcpServer {
         if let Some(wanted) = wanted.filter(|ip| self.pool_has(*ip) && self.is_free(now, mac, *ip)) {
             return Some(wanted);
         }
-        let start = u32::from(short_hash(mac)) % POOL_LEN;
+        let start = pool_start(mac);
         let numbers = (start..POOL_LEN).chain(0..start);
         numbers.map(|number| self.pool_address(number)).find(|ip| self.is_free(now, mac, *ip))
     }
@@ -198,9 +200,8 @@ fn recipient(request: &DhcpRepr, refusal: bool, your_ip: Ipv4Address) -> End {
     End { mac, ip, port: DHCP_CLIENT_PORT }
 }
 
-/// FNV-1a of a MAC, folded to 16 bits: a station gets the same address in every run and after every restart.
-fn short_hash(mac: EthernetAddress) -> u16 {
-    let hash =
-        mac.0.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    ((hash >> 16) ^ (hash & 0xffff)) as u16
+/// Where in the pool the search for a free address begins: a station gets the same address in every run and
+/// after every restart.
+fn pool_start(mac: EthernetAddress) -> u32 {
+    (fnv1a64(mac.as_bytes()) % u64::from(POOL_LEN)) as u32
 }

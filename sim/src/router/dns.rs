@@ -1,25 +1,16 @@
-//! The router's DNS: answers from a table of names, the internet as this world knows it.
-//!
-//! smoltcp's own DNS types are part of a feature that firmware-core does not have; a query with one question
-//! is read by hand (RFC 1035 section 4).
+//! The router's DNS: answers queries with one question (RFC 1035 section 4) from a table of names, the
+//! internet as this world knows it.
 
 use std::collections::BTreeMap;
 
 use smoltcp::wire::Ipv4Address;
 
 use super::DnsMode;
+use crate::dns::record::{A, ANY, OPT};
+use crate::dns::{CLASS_IN, HEADER_LEN, Label, NAME_LEN_MAX, RECURSION_DESIRED, RESPONSE, label, number};
 
-const HEADER_LEN: usize = 12;
-/// RFC 1035 section 2.3.4, without the trailing dot.
-const NAME_LEN_MAX: usize = 253;
-const TYPE_A: u16 = 1;
-const TYPE_OPT: u16 = 41;
-const TYPE_ANY: u16 = 255;
-const CLASS_IN: u16 = 1;
-/// Query or response, and the four bits of operation: RFC 1035 section 4.1.1.
-const RESPONSE: u16 = 0x8000;
+/// The four bits of operation: RFC 1035 section 4.1.1.
 const OPCODE_MASK: u16 = 0x7800;
-const RECURSION_DESIRED: u16 = 0x0100;
 const RECURSION_AVAILABLE: u16 = 0x0080;
 const FORMAT_ERROR: u16 = 1;
 const SERVER_FAILURE: u16 = 2;
@@ -49,7 +40,7 @@ struct Question<'a> {
 
 /// Answers one query; `None` when it is not one, or when nothing is to be said.
 pub(super) fn answer(mode: DnsMode, zone: &BTreeMap<String, Ipv4Address>, query: &[u8]) -> Option<Answer> {
-    let flags = word(query, 2)?;
+    let flags = number(query, 2)?;
     if query.len() < HEADER_LEN || flags & RESPONSE != 0 || mode == DnsMode::Silent {
         return None;
     }
@@ -66,7 +57,7 @@ pub(super) fn answer(mode: DnsMode, zone: &BTreeMap<String, Ipv4Address>, query:
         DnsMode::NxDomain => NAME_ERROR,
         DnsMode::ServFail => SERVER_FAILURE,
     };
-    let asks_address = question.class == CLASS_IN && [TYPE_A, TYPE_ANY].contains(&question.kind);
+    let asks_address = question.class == CLASS_IN && [A, ANY].contains(&question.kind);
     // A name that exists without a record of this type gets an empty answer, not an error (RFC 2308).
     let given = address.filter(|_| rcode == 0 && asks_address);
     let message = write(query, flags, rcode, Some(&question), given);
@@ -75,37 +66,34 @@ pub(super) fn answer(mode: DnsMode, zone: &BTreeMap<String, Ipv4Address>, query:
 }
 
 fn read_question(query: &[u8]) -> Option<Question<'_>> {
-    if word(query, 4)? != 1 {
+    if number(query, 4)? != 1 {
         return None;
     }
-    let body = query.get(HEADER_LEN..)?;
     let mut name = String::new();
-    let mut at = 0;
+    let mut at = HEADER_LEN;
     loop {
-        let len = usize::from(*body.get(at)?);
-        at += 1;
-        if len == 0 {
-            break;
-        }
-        // 63 bytes is the longest label; above it are pointers, and a first name has nothing to point to.
-        let label = body.get(at..at + len).filter(|_| len <= 63)?;
+        let (label, next) = label(query, at)?;
+        at = next;
+        let text = match label {
+            Label::Text(text) => text,
+            Label::Root => break,
+            // The first name has nothing to point to.
+            Label::Pointer => return None,
+        };
         if !name.is_empty() {
             name.push('.');
         }
-        for byte in label {
-            // A byte outside ASCII becomes a character of two bytes, which no name in the table has.
-            name.push(char::from(byte.to_ascii_lowercase()));
-        }
-        at += len;
+        // A byte outside ASCII becomes a character of two bytes, which no name in the table has.
+        name.extend(text.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
         if name.len() > NAME_LEN_MAX {
             return None;
         }
     }
-    let (kind, class) = (word(body, at)?, word(body, at + 2)?);
+    let (kind, class) = (number(query, at)?, number(query, at + 2)?);
     at += 4;
     // An OPT record has the root as its name.
-    let extended = word(query, 10)? > 0 && body.get(at) == Some(&0) && word(body, at + 1) == Some(TYPE_OPT);
-    Some(Question { name, kind, class, bytes: body.get(..at)?, extended })
+    let extended = number(query, 10)? > 0 && query.get(at) == Some(&0) && number(query, at + 1) == Some(OPT);
+    Some(Question { name, kind, class, bytes: query.get(HEADER_LEN..at)?, extended })
 }
 
 fn write(
@@ -133,13 +121,9 @@ fn write(
     }
     if extended {
         message.push(0);
-        message.extend_from_slice(&TYPE_OPT.to_be_bytes());
+        message.extend_from_slice(&OPT.to_be_bytes());
         message.extend_from_slice(&UDP_LEN_MAX.to_be_bytes());
         message.extend_from_slice(&[0; 6]);
     }
     message
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|pair| u16::from_be_bytes(*pair))
 }

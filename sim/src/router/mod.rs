@@ -22,6 +22,7 @@ use smoltcp::wire::{
 };
 
 use crate::actor::{Outbox, Port};
+use crate::dns::PORT as DNS_PORT;
 use crate::stack::Frame;
 
 use dhcp::DhcpServer;
@@ -31,8 +32,6 @@ use packet::{ETHERNET_HEADER_LEN, End, arp_frame, udp_frame, udp_inside};
 
 /// How long home routers lend an address.
 pub const LEASE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
-/// RFC 1035 section 4.2.1.
-const DNS_PORT: u16 = 53;
 
 /// What a router is made of.
 #[derive(Clone, Debug)]

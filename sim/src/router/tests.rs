@@ -1,9 +1,11 @@
+use firmware_core::random::SplitMix64;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::dhcpv4;
 use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, IpEndpoint, IpProtocol, TcpPacket};
 
 use super::*;
 use crate::actor::soonest;
+use crate::dns::write_query;
 use crate::stack::Stack;
 
 const HOST: Ipv4Address = Ipv4Address::new(198, 18, 0, 10);
@@ -164,14 +166,8 @@ impl Net {
     }
 }
 
-fn query(name: &str, kind: u8) -> Vec<u8> {
-    let mut query = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in name.split('.') {
-        query.push(u8::try_from(label.len()).unwrap());
-        query.extend_from_slice(label.as_bytes());
-    }
-    query.extend_from_slice(&[0, 0, kind, 0, 1]);
-    query
+fn query(name: &str, record: u16) -> Vec<u8> {
+    write_query(0x1234, name, record)
 }
 
 /// Two listening echo sockets on the host, since stations come in pairs.
@@ -496,16 +492,11 @@ fn damaged_frames_do_no_harm() {
             &message(DhcpMessageType::Discover, mac(1), None),
         ),
     ));
-    // Numbers that look like chance (Numerical Recipes' generator) and are the same in every run.
-    let mut chance = 5_u32;
-    let mut next = || {
-        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (chance >> 8) as usize
-    };
+    let mut random = SplitMix64::new(5);
     for n in 0..20_000 {
         let (port, mut frame) = net.carried[n % net.carried.len()].clone();
-        let at = next() % frame.len();
-        frame[at] = next() as u8;
+        let at = random.below(frame.len() as u64) as usize;
+        frame[at] = random.next_u64() as u8;
         if n % 5 == 0 {
             frame.truncate(at);
         }

@@ -6,13 +6,13 @@ use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::portal::name::ap_ssid;
 use firmware_core::product::Product;
 use firmware_core::store::{Loaded, Store};
-use hil_link::cut_flash::{ArrayFlash, CutFlash};
+use hil_link::cut_flash::{CutFlash, SECTOR_LEN};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
 use super::Harness;
 use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, OldToken, Template};
-use crate::executor::{FLASH_LEN, InProcess};
+use crate::executor::{FLASH_LEN, InProcess, SimFlash};
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice};
@@ -45,6 +45,10 @@ pub(super) struct Stage {
     pub(super) cloud_ids: Vec<Option<DeviceId>>,
     /// Whether the fault that was armed last has fired, by device.
     pub(super) faults: Vec<bool>,
+    /// What each device's flash held, and how much had been done to it then.
+    stored: Vec<Option<(Wear, Loaded)>>,
+    /// Whether a check that fails says why.
+    pub(super) tells_why: bool,
     /// What must not appear in anything the run says.
     pub(super) secrets: Vec<String>,
 }
@@ -59,6 +63,8 @@ impl Stage {
             access_point_names: BTreeMap::new(),
             cloud_ids: vec![None; scenario.world.devices.len()],
             faults: vec![false; scenario.world.devices.len()],
+            stored: vec![None; scenario.world.devices.len()],
+            tells_why: true,
             secrets: Vec::new(),
         };
         stage.add_devices(scenario, harness, product);
@@ -79,24 +85,28 @@ impl Stage {
     }
 
     /// What a device's flash holds, as its next boot would see it.
-    pub(super) fn stored(&mut self, device: usize) -> Loaded {
-        let Some(device) = self.world.devices.get_mut(device) else { return Loaded::default() };
-        let mut flash = CutFlash::new(device.executor.flash().inner().clone());
-        Store::new().load(&mut flash).unwrap_or_default()
+    pub(super) fn stored(&mut self, device: usize) -> Option<&Loaded> {
+        let flash = self.world.devices.get_mut(device)?.executor.flash();
+        let kept = self.stored.get_mut(device)?;
+        let wear = [flash.steps(), flash.programs(), erases(flash)];
+        if kept.as_ref().is_none_or(|(known, _)| *known != wear) {
+            let mut flash = CutFlash::new(flash.inner().clone());
+            *kept = Some((wear, Store::new().load(&mut flash).unwrap_or_default()));
+        }
+        kept.as_ref().map(|(_, loaded)| loaded)
     }
 
     /// The configuration that a device's flash holds: the trial, else the valid one.
-    pub(super) fn stored_config(&mut self, device: usize) -> Option<Config> {
-        let loaded = self.stored(device);
-        loaded.trial.map(|trial| trial.config).or(loaded.valid)
+    pub(super) fn stored_config(&mut self, device: usize) -> Option<&Config> {
+        let loaded = self.stored(device)?;
+        loaded.trial.as_ref().map(|trial| &trial.config).or(loaded.valid.as_ref())
     }
 
     fn add_devices(&mut self, scenario: &Scenario, harness: &Harness, product: Product) {
         let uptime = scenario.uptime.unwrap_or(Duration::ZERO);
         for (index, device) in scenario.world.devices.iter().enumerate() {
             let name = device.name.as_str();
-            let flash = CutFlash::new(ArrayFlash::<FLASH_LEN>::new());
-            let mut executor = InProcess::new(flash, harness.application);
+            let mut executor = InProcess::new(harness.application);
             let seed = self.world.seed_of(&format!("{name} flash"));
             crate::executor::Executor::flash(&mut executor).set_noise_seed(seed);
             let node = DeviceNode::new(Box::new(executor), product, device_mac(index, device), uptime);
@@ -194,6 +204,8 @@ impl Stage {
                 rssi: radio.rssi.0,
                 capacity: ROUTER_STATIONS_MAX,
             };
+            let spoken = radio.name.as_ref().map_or(router.name.as_str(), |name| name.as_str());
+            self.world.trace.set_address_name(bssid, spoken);
             if let Some(name) = &radio.name {
                 self.access_point_names.insert(name.as_str().to_owned(), bssid);
             }
@@ -246,6 +258,13 @@ impl Stage {
         let device = self.world.devices.get(device)?;
         String::from_utf8(ap_ssid(device.product(), device.mac()).as_bytes().to_vec()).ok()
     }
+}
+
+/// Bytes done in full, programs begun and erases begun: whatever changes a flash changes one of them.
+type Wear = [u64; 3];
+
+fn erases(flash: &SimFlash) -> u64 {
+    (0..FLASH_LEN / SECTOR_LEN as usize).filter_map(|sector| flash.erases(sector)).map(u64::from).sum()
 }
 
 /// The host that the app knows, and where it is.

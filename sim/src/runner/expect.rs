@@ -13,41 +13,54 @@ impl Runner<'_> {
     pub(super) fn expect(&mut self, node: NodeId, expect: &Expect) -> Result<(), StepError> {
         let console_from = self.previous_step_from;
         let limit = self.stage.world.now() + expect.within;
-        let mut unmet = String::new();
-        let met = self.run_until(limit, |stage| match stage.check(node, expect, console_from) {
-            Ok(()) => true,
-            Err(why) => {
-                unmet = why;
-                false
-            }
-        })?;
-        if !met {
-            return Err(StepError::Unmet(unmet));
+        if !self.run_until(limit, |stage| stage.meets(node, expect, console_from))? {
+            let why = self.stage.check(node, expect, console_from).err().unwrap_or_default();
+            return Err(StepError::Unmet(why));
         }
         let Some(stays) = expect.stays else { return Ok(()) };
         let until = self.stage.world.now() + stays;
-        let mut changed = None;
-        self.run_until(until, |stage| {
-            changed = stage.check(node, expect, console_from).err();
-            changed.is_some() || stage.world.now() >= until
-        })?;
+        let is_over = |stage: &Stage| stage.world.now() >= until;
+        self.run_until(until, |stage| !stage.meets(node, expect, console_from) || is_over(stage))?;
+        let changed = self.stage.check(node, expect, console_from).err();
         changed.map_or(Ok(()), |why| Err(StepError::Unmet(format!("it did not stay so: {why}"))))
     }
 }
 
-/// Compares what is with what is expected; the error tells both.
+/// Compares what is with what is expected; the error tells both, where somebody wants to know.
 fn same<T: PartialEq + ?Sized>(
+    tells_why: bool,
     what: &str,
     is: &T,
     expected: &T,
     show: impl Fn(&T) -> String,
 ) -> Result<(), String> {
-    if is == expected { Ok(()) } else { Err(format!("{what} is {}, not {}", show(is), show(expected))) }
+    match is == expected {
+        true => Ok(()),
+        false if tells_why => Err(format!("{what} is {}, not {}", show(is), show(expected))),
+        false => Err(String::new()),
+    }
+}
+
+fn presence_name(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Online => "online",
+        Presence::Offline => "offline",
+        Presence::NeverSeen => "never-seen",
+    }
 }
 
 impl Stage {
+    /// Whether everything that is expected is so now. It is asked after everything that happens, so that it
+    /// does not word what is not so.
+    fn meets(&mut self, node: NodeId, expect: &Expect, console_from: usize) -> bool {
+        self.tells_why = false;
+        let is_met = self.check(node, expect, console_from).is_ok();
+        self.tells_why = true;
+        is_met
+    }
+
     /// Whether everything that is expected is so now; the error names the first that is not.
-    pub(super) fn check(&mut self, node: NodeId, expect: &Expect, console_from: usize) -> Result<(), String> {
+    fn check(&mut self, node: NodeId, expect: &Expect, console_from: usize) -> Result<(), String> {
         match node {
             NodeId::Device(device) => {
                 self.check_device(device, expect)?;
@@ -72,28 +85,29 @@ impl Stage {
             let expected = state.firmware().map_or("OFF", |state| state.name());
             let is_off = state == DeviceState::Off && device.power() == Power::Off;
             if !is_off {
-                same("the device", is, expected, str::to_owned)?;
+                same(self.tells_why, "the device", is, expected, str::to_owned)?;
             }
         }
         if let Some(error) = expect.last_error {
-            same("last_error", &device.last_error(), &error.code(), u16::to_string)?;
+            same(self.tells_why, "last_error", &device.last_error(), &error.code(), u16::to_string)?;
         }
         if let Some(fault) = expect.fault {
             let is = if device.fault_fired() { FaultState::Fired } else { FaultState::Armed };
-            same("the fault", &is, &fault, |state| format!("{state:?}").to_lowercase())?;
+            same(self.tells_why, "the fault", &is, &fault, |state| format!("{state:?}").to_lowercase())?;
         }
         if let Some(ap) = expect.ap {
             let is = if self.world.has_access_point(node) { ApState::Up } else { ApState::Down };
-            same("the access point", &is, &ap, |state| format!("{state:?}").to_lowercase())?;
+            same(self.tells_why, "the access point", &is, &ap, |state| format!("{state:?}").to_lowercase())?;
         }
         if let Some(router) = &expect.joined {
             let is = self.world.joined_owner(node).map_or("nothing", |owner| self.world.trace.name(owner));
-            same("the device joined", is, router.as_str(), str::to_owned)?;
+            same(self.tells_why, "the device joined", is, router.as_str(), str::to_owned)?;
         }
         if let Some(name) = &expect.access_point {
             let joined = self.world.joined(node);
             let is = self.access_point_names.iter().find(|(_, bssid)| Some(**bssid) == joined);
             same(
+                self.tells_why,
                 "the access point joined",
                 is.map_or("another", |(name, _)| name),
                 name.as_str(),
@@ -107,7 +121,9 @@ impl Stage {
         if expect.store.is_none() && expect.stored_network.is_none() {
             return Ok(());
         }
-        let loaded = self.stored(index);
+        let tells_why = self.tells_why;
+        let wanted = expect.stored_network.as_ref().map(|router| self.router_ssid(router.as_str()));
+        let Some(loaded) = self.stored(index) else { return Ok(()) };
         if let Some(store) = expect.store {
             let is = match (&loaded.trial, loaded.last_error, &loaded.valid) {
                 (Some(_), _, _) => StoreState::Trial,
@@ -115,12 +131,11 @@ impl Stage {
                 (None, None, Some(_)) => StoreState::Valid,
                 (None, None, None) => StoreState::Empty,
             };
-            same("the newest record", &is, &store, |state| format!("{state:?}").to_lowercase())?;
+            same(tells_why, "the newest record", &is, &store, |state| format!("{state:?}").to_lowercase())?;
         }
-        if let Some(router) = &expect.stored_network {
-            let wanted = self.router_ssid(router.as_str());
-            let is = loaded.valid.map(|config| config.ssid);
-            if is != wanted {
+        if let (Some(router), Some(wanted)) = (&expect.stored_network, wanted) {
+            let is = loaded.valid.as_ref().map(|config| &config.ssid);
+            if is != wanted.as_ref() {
                 let is = is.map_or("none".to_owned(), |ssid| ssid.to_string());
                 return Err(format!(
                     "the stored network is {is}, not that of {router}",
@@ -163,14 +178,17 @@ impl Stage {
                 (_, Some(DeviceStatus::Online)) => Presence::Online,
                 (_, Some(DeviceStatus::Offline)) | (Some(_), None) => Presence::Offline,
             };
-            same("the device in the cloud", &is, presence, |is| format!("{is:?}").to_lowercase())?;
+            same(self.tells_why, "the device in the cloud", &is, presence, |is| {
+                presence_name(*is).to_owned()
+            })?;
         }
         if let Some(region) = region {
             let is = id.and_then(|id| self.region_of(id)).unwrap_or("none");
-            same("the device's region", is, region.as_str(), str::to_owned)?;
+            same(self.tells_why, "the device's region", is, region.as_str(), str::to_owned)?;
         }
         if let Some(name) = named {
             same(
+                self.tells_why,
                 "the device's name",
                 device.map_or("none", cloud::Device::name),
                 name.as_str(),
@@ -180,7 +198,9 @@ impl Stage {
         for (pin, value) in pin {
             let is = device.and_then(|device| device.pin(pin.0)).unwrap_or_default();
             let is = String::from_utf8_lossy(is).into_owned();
-            same(&format!("pin V{}", pin.0), is.as_str(), value.as_str(), |value| format!("`{value}`"))?;
+            same(self.tells_why, &format!("pin V{}", pin.0), is.as_str(), value.as_str(), |value| {
+                format!("`{value}`")
+            })?;
         }
         if let Some(code) = event
             && !device.is_some_and(|device| device.events().iter().any(|(logged, _)| logged == code))
@@ -200,7 +220,7 @@ impl Stage {
 
     /// The cloud's number for a device: that of the token in its flash, or the last one that was known.
     pub(super) fn cloud_id(&mut self, now: Instant, index: usize) -> Option<DeviceId> {
-        let token = self.stored_config(index).map(|config| config.token);
+        let token = self.stored_config(index).map(|config| config.token.clone());
         let known = self.cloud_ids.get_mut(index)?;
         if let Some(token) = token
             && let Ok(token) = std::str::from_utf8(token.expose())
@@ -217,7 +237,7 @@ impl Stage {
         let seen = phone.observations();
         if let Some(status) = expect.http_status {
             let show = |status: &Option<u16>| status.map_or("none".to_owned(), |status| status.to_string());
-            same("the status of the last answer", &seen.http_status, &Some(status.0), show)?;
+            same(self.tells_why, "the status of the last answer", &seen.http_status, &Some(status.0), show)?;
         }
         if let Some(text) = &expect.http_body
             && !String::from_utf8_lossy(&seen.http_body).contains(text.as_str())
@@ -226,7 +246,7 @@ impl Stage {
         }
         if let Some(error) = expect.sees_error {
             let code = seen.board.as_ref().map_or(0, |board| board.last_error);
-            same("the error that the phone sees", &code, &error.code(), u16::to_string)?;
+            same(self.tells_why, "the error that the phone sees", &code, &error.code(), u16::to_string)?;
         }
         if let Some(name) = &expect.sees_network
             && !seen.networks.iter().any(|network| network.ssid == name.as_str())

@@ -116,7 +116,8 @@ impl Runner<'_> {
         let mut expected_status = None;
         let command = match action {
             PhoneAction::GetToken => Command::GetToken { reconfigure: false },
-            PhoneAction::Join => Command::Join { ap: self.stage.ap_name(0) },
+            // The app finds the device by its prefix; the scenario's check saw to it that there is one.
+            PhoneAction::Join => Command::Join { ap: None },
             PhoneAction::JoinDevice(device) => Command::Join { ap: self.device_ap(device.as_str()) },
             PhoneAction::Leave => Command::Leave,
             PhoneAction::BoardInfo => Command::BoardInfo,
@@ -211,7 +212,8 @@ impl Runner<'_> {
         configuration.token = token_source(&provision.token);
         configuration.save = provision.save;
         configuration.static_ip = provision.static_ip.map(static_ip);
-        Ok(Command::Provision { configuration, keep_token: false, name: provision.name.clone() })
+        let ap = provision.device.as_ref().and_then(|device| self.device_ap(device.as_str()));
+        Ok(Command::Provision { ap, configuration, keep_token: false, name: provision.name.clone() })
     }
 
     /// The owner removes the device from the account; every region forgets it.

@@ -139,8 +139,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Other(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Other(value.to_string()))
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Other("with a fraction".into()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {

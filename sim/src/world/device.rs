@@ -188,7 +188,7 @@ impl DeviceNode {
 }
 
 /// What is left to do once the effects of a turn have been taken down.
-enum Follow {
+pub(super) enum Follow {
     Frame(Instant, Vec<u8>),
     Radio(Instant, RadioCommand),
 }
@@ -202,12 +202,15 @@ impl World {
                 return;
             }
             if device.busy_until > self.now {
-                self.wakes.insert(node, Some(device.busy_until));
+                self.agenda.set_wake(node, Some(device.busy_until));
                 return;
             }
             let turn = device.executor.turn(self.now);
-            let Some(done_at) = self.take_effects(index) else { return self.brown_out(index) };
-            match turn {
+            let done_at = match self.take_effects(index) {
+                Ok(done_at) => done_at,
+                Err(at) => return self.brown_out(index, at),
+            };
+            match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
                 Turn::PowerLost => {
@@ -220,7 +223,18 @@ impl World {
                 }
             }
         }
-        self.wakes.insert(node, Some(self.now));
+        self.agenda.set_wake(node, Some(self.now));
+    }
+
+    /// A device that has said a lot leaves inputs for its next turn, which is then due at once.
+    fn unless_inputs_wait(&mut self, index: usize, turn: Turn) -> Turn {
+        let is_idle = |device: &mut DeviceNode| device.executor.queues().is_idle();
+        match turn {
+            Turn::Wake(Wake::At(..) | Wake::OnEvent) if !self.devices.get_mut(index).is_none_or(is_idle) => {
+                Turn::Wake(Wake::Now)
+            }
+            turn => turn,
+        }
     }
 
     fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {
@@ -241,30 +255,32 @@ impl World {
             }
         };
         device.last_wake = reason;
-        self.wakes.insert(node, at);
+        self.agenda.set_wake(node, at);
     }
 
     /// The supply sags: the processor starts again, as after any loss of power.
-    fn brown_out(&mut self, index: usize) {
+    fn brown_out(&mut self, index: usize, at: Instant) {
         let node = NodeId::Device(index);
         let Some(device) = self.devices.get_mut(index) else { return };
         device.brownout = false;
         device.fault_fired = true;
         device.stop(Power::Starting);
         let epoch = device.epoch;
-        self.trace.push(self.now, node, What::Brownout);
+        self.trace.push(at, node, What::Brownout);
         self.vanish(node);
         let boot = Event::Boot { device: index, epoch, cause: ResetCause::Brownout };
-        self.queue.schedule(self.now + BOOT_TIME, boot);
+        self.queue.schedule(at + BOOT_TIME, boot);
     }
 
-    /// Takes down what the device did in a turn; returns when its flash is done, or `None` when its supply
-    /// could not bear the radio.
-    fn take_effects(&mut self, index: usize) -> Option<Instant> {
+    /// Takes down what the device did in a turn; returns when its flash is done.
+    ///
+    /// # Errors
+    /// When its supply could not bear the radio: the time at which it sagged.
+    fn take_effects(&mut self, index: usize) -> Result<Instant, Instant> {
         let node = NodeId::Device(index);
         let mut at = self.now;
-        let mut follow = Vec::new();
-        let device = self.devices.get_mut(index)?;
+        let mut follow = std::mem::take(&mut self.follow);
+        let Some(device) = self.devices.get_mut(index) else { return Ok(at) };
         let DeviceNode { executor, state, last_error, line, brownout, .. } = device;
         let queues = executor.queues();
         for effect in queues.effects() {
@@ -272,7 +288,7 @@ impl World {
                 Effect::Frame(frame) => follow.push(Follow::Frame(at, frame.to_vec())),
                 Effect::Radio(command) => {
                     if *brownout && *command != RadioCommand::Off {
-                        return None;
+                        return Err(at);
                     }
                     self.trace.push(at, node, What::Radio(command.clone()));
                     follow.push(Follow::Radio(at, command.clone()));
@@ -299,13 +315,14 @@ impl World {
         if queues.lost_effects() > 0 {
             self.error = Some(WorldError::EffectsLost(index));
         }
-        for follow in follow {
-            match follow {
+        for what in follow.drain(..) {
+            match what {
                 Follow::Frame(at, frame) => self.send(at, node, Port::Air, frame),
                 Follow::Radio(at, command) => self.command_radio(at, node, &command),
             }
         }
-        Some(at)
+        self.follow = follow;
+        Ok(at)
     }
 }
 
@@ -318,11 +335,16 @@ fn duration(operation: FlashOperation) -> Duration {
 
 /// Splits console output into lines.
 fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
-    for character in text.chars() {
-        match character {
-            '\n' => push(std::mem::take(line)),
-            '\r' => {}
-            other => line.push(other),
-        }
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\n') {
+        add_console(line, before);
+        push(std::mem::take(line));
+        rest = after;
     }
+    add_console(line, rest);
+}
+
+/// Adds text of one line. A carriage return shows nothing.
+fn add_console(line: &mut String, text: &str) {
+    text.split('\r').for_each(|part| line.push_str(part));
 }

@@ -4,11 +4,12 @@
 //! which they were scheduled, then actors are polled in the order of their kinds and numbers. So a run is a
 //! function of its scenario and its seed.
 
+mod agenda;
 mod air;
 mod device;
 mod queue;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use firmware_core::config::Passphrase;
 use firmware_core::hal::{RadioCommand, RadioEvent, ResetCause, Security};
@@ -22,8 +23,10 @@ use crate::phone::Phone;
 use crate::router::Router;
 use crate::stack::Frame;
 use crate::trace::{Trace, What};
+use agenda::Agenda;
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
+use device::Follow;
 pub use device::{DeviceNode, Power};
 use queue::EventQueue;
 
@@ -100,14 +103,14 @@ pub struct World {
     pub(crate) clouds: Vec<Cloud>,
     /// The record of the run.
     pub trace: Trace,
-    wakes: BTreeMap<NodeId, Option<Instant>>,
-    due: BTreeSet<NodeId>,
+    agenda: Agenda,
     steps_at_now: u32,
     seed: u64,
     link: LinkFaults,
     random: SplitMix64,
     air_output: Vec<AirOutput>,
     receivers: Vec<NodeId>,
+    follow: Vec<Follow>,
     error: Option<WorldError>,
 }
 
@@ -133,14 +136,14 @@ impl World {
             routers: Vec::new(),
             clouds: Vec::new(),
             trace: Trace::default(),
-            wakes: BTreeMap::new(),
-            due: BTreeSet::new(),
+            agenda: Agenda::default(),
             steps_at_now: 0,
             seed,
             link: LinkFaults::default(),
             random: SplitMix64::new(fnv1a64(b"air") ^ seed),
             air_output: Vec::new(),
             receivers: Vec::new(),
+            follow: Vec::new(),
             error: None,
         }
     }
@@ -164,6 +167,7 @@ impl World {
     pub fn add_device(&mut self, name: &str, device: DeviceNode) -> NodeId {
         let node = NodeId::Device(self.devices.len());
         self.air.add_radio(node, device.mac());
+        self.trace.set_address_name(device.mac(), name);
         self.devices.push(device);
         self.register(node, name)
     }
@@ -178,6 +182,7 @@ impl World {
     ) -> NodeId {
         let node = NodeId::Phone(self.phones.len());
         self.air.add_radio(node, wifi);
+        self.trace.set_address_name(wifi, name);
         self.internet.insert(cellular.0, node);
         self.phones.push(phone);
         self.register(node, name)
@@ -208,8 +213,7 @@ impl World {
 
     fn register(&mut self, node: NodeId, name: &str) -> NodeId {
         self.trace.set_name(node, name);
-        self.wakes.insert(node, None);
-        self.due.insert(node);
+        self.agenda.add(node);
         node
     }
 
@@ -259,7 +263,7 @@ impl World {
 
     /// Says that an actor has been told something from outside and must be polled.
     pub fn touch(&mut self, node: NodeId) {
-        self.due.insert(node);
+        self.agenda.make_due(node);
     }
 
     /// Gives a device power; it starts after [`BOOT_TIME`].
@@ -291,7 +295,7 @@ impl World {
     pub fn type_on_console(&mut self, device: usize, text: &str) {
         if let Some(node) = self.devices.get_mut(device) {
             node.executor.queues().push_console(text.as_bytes());
-            self.due.insert(NodeId::Device(device));
+            self.agenda.make_due(NodeId::Device(device));
         }
     }
 
@@ -300,7 +304,7 @@ impl World {
     /// # Errors
     /// When no time passes any more, or a device overran the seam.
     pub fn step(&mut self, limit: Instant) -> Result<Step, WorldError> {
-        let next = if self.due.is_empty() { self.next_at() } else { Some(self.now) };
+        let next = if self.agenda.has_due() { Some(self.now) } else { self.next_at() };
         let Some(next) = next else {
             self.now = self.now.max(limit);
             return Ok(Step::NothingPending);
@@ -316,12 +320,8 @@ impl World {
         while let Some(event) = self.queue.pop_due(self.now) {
             self.dispatch(event);
         }
-        for (node, wake) in &self.wakes {
-            if wake.is_some_and(|at| at <= self.now) {
-                self.due.insert(*node);
-            }
-        }
-        while let Some(node) = self.due.pop_first() {
+        self.agenda.make_due_at(self.now);
+        while let Some(node) = self.agenda.pop_due() {
             self.poll_node(node);
             self.steps_at_now += 1;
             if self.steps_at_now > STALL_STEPS {
@@ -337,7 +337,7 @@ impl World {
 
     /// What each actor waits for: for a run in which nothing is pending.
     pub fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
-        self.wakes.iter().map(|(node, wake)| (*node, *wake))
+        self.agenda.wakes()
     }
 
     fn wake_reason(&self, node: NodeId) -> String {
@@ -348,8 +348,7 @@ impl World {
     }
 
     fn next_at(&self) -> Option<Instant> {
-        let wake = self.wakes.values().flatten().min().copied();
-        crate::actor::soonest(self.queue.next_at(), wake)
+        crate::actor::soonest(self.queue.next_at(), self.agenda.next_wake())
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -364,7 +363,7 @@ impl World {
             Event::Button { device, down } => {
                 if let Some(node) = self.devices.get_mut(device) {
                     node.set_button(self.now, down);
-                    self.due.insert(NodeId::Device(device));
+                    self.agenda.make_due(NodeId::Device(device));
                 }
             }
         }
@@ -402,7 +401,7 @@ impl World {
                 }
             }
         }
-        self.due.insert(to);
+        self.agenda.make_due(to);
     }
 
     fn boot(&mut self, device: usize, epoch: u32, cause: ResetCause) {
@@ -411,7 +410,7 @@ impl World {
         if let Some(device) = self.devices.get_mut(device)
             && device.boot(self.now, epoch, cause, seed)
         {
-            self.due.insert(node);
+            self.agenda.make_due(node);
         }
     }
 
@@ -444,7 +443,7 @@ impl World {
                 wake
             }
         };
-        self.wakes.insert(node, wake);
+        self.agenda.set_wake(node, wake);
     }
 
     fn apply_outbox<E>(&mut self, node: NodeId, out: Outbox<E>, wrap: fn(E) -> What) {
@@ -514,7 +513,7 @@ impl World {
     }
 
     fn vanish(&mut self, node: NodeId) {
-        self.wakes.insert(node, None);
+        self.agenda.set_wake(node, None);
         let mut out = std::mem::take(&mut self.air_output);
         self.air.vanish(self.now, node, &mut out);
         self.apply_air_output(out);
@@ -530,7 +529,7 @@ impl World {
                         && let Some(router) = self.routers.get_mut(index)
                     {
                         router.handle_station(mac, joined);
-                        self.due.insert(node);
+                        self.agenda.make_due(node);
                     }
                 }
             }
@@ -554,6 +553,6 @@ impl World {
             }
             NodeId::Router(_) | NodeId::Cloud(_) => {}
         }
-        self.due.insert(node);
+        self.agenda.make_due(node);
     }
 }

@@ -5,21 +5,9 @@ use super::*;
 use crate::cloud::codec::{BODY_LEN_MAX, Command, Decoder, Frame, ZeroId, params};
 use crate::cloud::session::{Heartbeat, Session};
 use crate::config::Token;
-use crate::product::{Identity, Product};
+use crate::product::{Identity, Product, SAMPLE, sample};
 
-const PRODUCT: Product = match Product::new(Identity {
-    template_id: "TMPLtest0001",
-    template_name: "Thermostat",
-    firmware_version: "0.1.0",
-    build: "Nov 22 2026 10:40:56",
-    board: "ESP32-C3",
-    vendor: "Blynk",
-    firmware_type: "",
-    captive_portal: false,
-}) {
-    Ok(product) => product,
-    Err(_) => panic!("the product of the tests"),
-};
+const PRODUCT: Product = sample(Identity { template_name: "Thermostat", ..SAMPLE });
 
 fn minutes(count: i64) -> Instant {
     Instant::from_secs(count * 60)

@@ -7,25 +7,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::cloud::codec::{FrameWriter, HEADER_LEN, Header};
 
-use crate::product::Identity;
+use crate::product::{Identity, SAMPLE, sample};
 
 mod sending;
 
 const TOKEN: &[u8; 32] = b"GoldenToken0123456789abcdefghij_";
 
-const PRODUCT: Product = match Product::new(Identity {
-    template_id: "TMPLtest0001",
-    template_name: "Test",
-    firmware_version: "0.1.0",
-    build: "Nov 22 2026 10:40:56",
-    board: "ESP32",
-    vendor: "Blynk",
-    firmware_type: "",
-    captive_portal: false,
-}) {
-    Ok(product) => product,
-    Err(_) => panic!("the product of the tests"),
-};
+const PRODUCT: Product = sample(Identity { board: "ESP32", ..SAMPLE });
 
 /// An application that notes what it hears and does what the test says.
 #[derive(Default)]

@@ -6,21 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::hal::Security;
-use crate::product::Identity;
+use crate::product::{Identity, SAMPLE, sample};
 
-const LAMP: Product = match Product::new(Identity {
+const LAMP: Product = sample(Identity {
     template_id: "TMPL4lampXyz1",
     template_name: "Smart \"Lamp\"",
     firmware_version: "1.2.0",
-    build: "Nov 22 2026 10:00:00",
-    board: "ESP32-C3",
-    vendor: "Blynk",
-    firmware_type: "",
-    captive_portal: false,
-}) {
-    Ok(product) => product,
-    Err(_) => panic!("not a product"),
-};
+    ..SAMPLE
+});
 const MAC: EthernetAddress = EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]);
 
 fn network(name: &[u8], rssi: i8, security: Security) -> Network {

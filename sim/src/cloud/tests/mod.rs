@@ -3,9 +3,10 @@
 mod http_api;
 mod through_a_router;
 
+use firmware_core::cloud::codec::{Command, Frame as Message, Status};
+use firmware_core::random::SplitMix64;
 use smoltcp::wire::IpEndpoint;
 
-use super::frame::{command, status};
 use super::*;
 
 const TEMPLATE: &str = "TMPLtest0001";
@@ -144,24 +145,27 @@ fn hex(digits: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-fn frame(command: u8, id: u16, body: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    frame::write(&mut out, command, id, &[body.as_bytes()]);
-    out
+fn frame(command: Command, id: u16, body: &str) -> Vec<u8> {
+    encode(&Message::Message { command, id, body: body.as_bytes() })
 }
 
 fn answer(id: u16, status: u16) -> Vec<u8> {
-    let mut out = Vec::new();
-    frame::write_status(&mut out, id, status);
+    encode(&Message::Response { id, status: Status(status) })
+}
+
+fn encode(message: &Message<'_>) -> Vec<u8> {
+    let mut out = vec![0; 70_000];
+    let len = message.encode(&mut out).unwrap();
+    out.truncate(len);
     out
 }
 
 fn login(token: &str) -> Vec<u8> {
-    frame(command::HW_LOGIN, 1, token)
+    frame(Command::HardwareLogin, 1, token)
 }
 
 fn info(heartbeat: &str, template: &str) -> Vec<u8> {
-    frame(command::INTERNAL, 2, &format!("mcu\00.1.0\0h-beat\0{heartbeat}\0tmpl\0{template}"))
+    frame(Command::Internal, 2, &format!("mcu\00.1.0\0h-beat\0{heartbeat}\0tmpl\0{template}"))
 }
 
 #[test]
@@ -169,9 +173,9 @@ fn both_kinds_of_login_are_taken() {
     let mut net = Net::new();
     net.device();
     let older = net.connect(80);
-    assert_eq!(net.say(older, &frame(command::LOGIN, 1, TOKEN)), answer(1, status::SUCCESS));
-    assert_eq!(net.say(older, &frame(command::LOGIN, 22, TOKEN)), hex("0000160004"));
-    assert_eq!(net.say(older, &hex("0600030000")), answer(3, status::SUCCESS), "a ping");
+    assert_eq!(net.say(older, &frame(Command::Login, 1, TOKEN)), answer(1, 200));
+    assert_eq!(net.say(older, &frame(Command::Login, 22, TOKEN)), hex("0000160004"));
+    assert_eq!(net.say(older, &hex("0600030000")), answer(3, 200), "a ping");
 }
 
 #[test]
@@ -232,7 +236,7 @@ fn the_first_info_activates_a_provision_token() {
     assert_eq!((token.len(), net.status(&token)), (32, Some(DeviceStatus::NeverSeen)));
     let socket = net.log_in(&token);
     assert_eq!(net.status(&token), Some(DeviceStatus::Offline), "not before its info");
-    assert_eq!(net.say(socket, &info("10", TEMPLATE)), answer(2, status::SUCCESS));
+    assert_eq!(net.say(socket, &info("10", TEMPLATE)), answer(2, 200));
     assert_eq!(net.status(&token), Some(DeviceStatus::Online));
     let template = TEMPLATE.into();
     assert_eq!(net.events.last(), Some(&Event::Activated { device, template }));
@@ -253,7 +257,7 @@ fn real_clients_infos_are_understood() {
         let mut net = Net::new();
         let (device, token) = net.cloud.issue_token(net.now);
         let socket = net.log_in(&token);
-        assert_eq!(net.say(socket, &hex(bytes)), answer(2, status::SUCCESS), "{name}");
+        assert_eq!(net.say(socket, &hex(bytes)), answer(2, 200), "{name}");
         assert_eq!(net.status(&token), Some(DeviceStatus::Online), "{name}");
         let directory = net.cloud.directory().borrow();
         let info = directory.device(device).unwrap().info();
@@ -384,7 +388,7 @@ fn pins_are_written_kept_and_synchronised() {
     assert_eq!(net.events.last(), Some(&Event::Written { device: 1, pin: 6, value: "a 2 3.5".into() }));
     let all = [hex("1400100008767700350031 3233"), hex("140010000c767700360061003200332e35")];
     assert_eq!(net.say(socket, &hex("1000100000")), all.concat());
-    assert_eq!(net.say(socket, &frame(command::HARDWARE_SYNC, 16, "vr\x005\x007")), all[0]);
+    assert_eq!(net.say(socket, &frame(Command::HardwareSync, 16, "vr\x005\x007")), all[0]);
     assert_eq!(net.say(socket, &hex(writes[2])), NOTHING, "an empty value");
     assert_eq!(net.cloud.pin(1, 6), Some(Vec::new()));
 }
@@ -394,21 +398,21 @@ fn wrong_bodies_are_answered_with_a_status() {
     let mut net = Net::new();
     let socket = net.device();
     for (command, body, expected) in [
-        (command::HARDWARE, "vw\x005", 2),
-        (command::HARDWARE, "vw\x00256\x001", 2),
-        (command::HARDWARE, "vw\0+5\x001", 2),
-        (command::HARDWARE, "zz\x005\x001", 2),
-        (command::HARDWARE_SYNC, "vr\0x", 2),
-        (command::HARDWARE_SYNC, "dr\x001", 2),
-        (command::INTERNAL, "", 2),
-        (command::PROPERTY, "1\0label\0Hello", 200),
-        (command::PROPERTY, "1\0label", 11),
-        (command::PROPERTY, "1\0smell\0good", 11),
-        (command::EVENT_LOG, "evt\0descr", 200),
-        (command::EVENT_LOG, "", 11),
-        (12, "tweet", 2),
+        (Command::Hardware, "vw\x005", 2),
+        (Command::Hardware, "vw\x00256\x001", 2),
+        (Command::Hardware, "vw\0+5\x001", 2),
+        (Command::Hardware, "zz\x005\x001", 2),
+        (Command::HardwareSync, "vr\0x", 2),
+        (Command::HardwareSync, "dr\x001", 2),
+        (Command::Internal, "", 2),
+        (Command::Property, "1\0label\0Hello", 200),
+        (Command::Property, "1\0label", 11),
+        (Command::Property, "1\0smell\0good", 11),
+        (Command::EventLog, "evt\0descr", 200),
+        (Command::EventLog, "", 11),
+        (Command::Other(12), "tweet", 2),
     ] {
-        assert_eq!(net.say(socket, &frame(command, 7, body)), answer(7, expected), "{command} {body:?}");
+        assert_eq!(net.say(socket, &frame(command, 7, body)), answer(7, expected), "{command:?} {body:?}");
     }
     assert_eq!(net.cloud.directory().borrow().device(1).unwrap().events(), [("evt".into(), "descr".into())]);
     assert!(net.is_open(socket));
@@ -419,7 +423,7 @@ fn the_longest_frame_there_is_gets_through() {
     let mut net = Net::new();
     let socket = net.device();
     let value = "7".repeat(65_535 - 5);
-    let long = frame(command::HARDWARE, 3, &format!("vw\09\0{value}"));
+    let long = frame(Command::Hardware, 3, &format!("vw\09\0{value}"));
     assert_eq!(net.client.tcp(socket).send_slice(&long), Ok(65_535));
     net.run(SOON);
     assert_eq!(net.say(socket, &long[65_535..]), NOTHING);
@@ -442,7 +446,7 @@ fn time_and_metadata_are_answered_under_the_requests_id() {
     let mut net = Net::new();
     let socket = net.device();
     net.run(Duration::from_millis(4_900) - Duration::from_millis(net.now.total_millis() as u64));
-    let internal = |id, body: &str| frame(command::INTERNAL, id, body);
+    let internal = |id, body: &str| frame(Command::Internal, id, body);
     assert_eq!(net.say(socket, &internal(26, "rtc\0sync")), internal(26, "rtc\x001750000004"));
     net.run(SOON);
     assert_eq!(net.say(socket, &internal(23, "utc\0time")), internal(23, "utc\0time\x001750000005100"));
@@ -545,12 +549,12 @@ fn damaged_frames_do_no_harm() {
     let mut net = Net::new();
     let socket = net.device();
     net.say(socket, &info("40", TEMPLATE));
-    net.say(socket, &frame(command::HARDWARE, 3, "vw\x005\x001"));
-    let mut chance = 5;
+    net.say(socket, &frame(Command::Hardware, 3, "vw\x005\x001"));
+    let mut random = SplitMix64::new(5);
     for n in 0..4_000 {
         let mut frame = net.carried[n % net.carried.len()].clone();
-        let at = (directory::split_mix(&mut chance) % frame.len() as u64) as usize;
-        frame[at] = directory::split_mix(&mut chance) as u8;
+        let at = random.below(frame.len() as u64) as usize;
+        frame[at] = random.next_u64() as u8;
         if n % 5 == 0 {
             frame.truncate(at);
         }
@@ -563,19 +567,16 @@ fn damaged_frames_do_no_harm() {
 
 #[test]
 fn no_bytes_make_the_parsers_fail() {
-    let mut chance = 6;
+    let mut random = SplitMix64::new(6);
     let request = b"POST /a?b=%41%&c HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
     for n in 0..20_000 {
         let mut bytes = request.to_vec();
         for _ in 0..n % 4 {
-            let at = (directory::split_mix(&mut chance) % bytes.len() as u64) as usize;
-            bytes[at] = directory::split_mix(&mut chance) as u8;
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] = random.next_u64() as u8;
         }
         if let Parsed::Request(_, len) = http::read(&bytes) {
             assert!(len <= bytes.len());
-        }
-        if let Some(incoming) = frame::read(&bytes) {
-            assert!(incoming.len <= bytes.len());
         }
     }
 }

@@ -9,6 +9,7 @@ use world::{AP_NAME, Device, Reply, TEMPLATE, TOKEN, World, board, phone_config}
 
 fn provision() -> Command {
     Command::Provision {
+        ap: None,
         configuration: Configuration::new("HomeNet", Secret::new("correct horse&+%")),
         keep_token: false,
         name: Some("Kitchen".into()),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3.
-pub(super) fn percent_encode(bytes: &[u8], into: &mut String) {
+pub(crate) fn percent_encode(bytes: &[u8], into: &mut String) {
     for byte in bytes {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
@@ -17,7 +17,7 @@ pub(super) fn percent_encode(bytes: &[u8], into: &mut String) {
 }
 
 /// Encodes with the standard alphabet and padding (RFC 4648 section 4), as HTTP Basic wants it.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -36,7 +36,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 /// Writes bytes for a person: control characters and what is not UTF-8 appear as `\xNN`.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

@@ -1,0 +1,189 @@
+//! The command line. What stands here is what `--help` says.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::runner::DEFAULT_SEED;
+use crate::timeline::Detail;
+
+const EXAMPLES: &str = "\
+Examples:
+  hil new                                 write a first scenario, with comments
+  hil run                                 run all cases: one line each, and a summary
+  hil run scenarios/cases/first-setup.yaml
+                                          run one and tell what happened, second by second
+  hil doctor                              see which optional programs are there
+
+Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  hil run                                 all *.yaml below scenarios/cases, here or in a parent
+  hil run first.yaml                      one file: the timeline
+  hil run first.yaml -v                   with radio, flash, indicator, addresses and scans
+  hil run first.yaml -vv                  with the device's console
+  hil run first.yaml --seed 0x2a          another roll of every dice: addresses, ports, jitter, losses
+  hil run first.yaml --pace real          as slowly as it would be on a desk
+  hil run --update                        write the stories and exact traces beside the files
+
+A run passes when every step does what it says and, at the default seed, the story is the one in
+NAME.story.snap beside NAME.yaml, if there is one.
+Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
+
+/// Tests WiFi provisioning of a device: phone, router, cloud and air are simulated, a scenario file says what
+/// happens and what must come of it.
+#[derive(Debug, Parser)]
+#[command(name = "hil", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Whether to use colour; `auto` does on a terminal unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(super) color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs scenarios: all of them, or one with its timeline.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArguments),
+    /// Reads scenario files and says what is wrong with them, without running them.
+    Check {
+        /// Scenario files, or folders of them [default: all cases].
+        files: Vec<PathBuf>,
+    },
+    /// Writes a first scenario, with comments, to be changed; never over a file that is there.
+    New {
+        /// The file to write [default: scenarios/cases/my-first-setup.yaml].
+        file: Option<PathBuf>,
+    },
+    /// Says which optional programs are there, what each is for and which package brings it.
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// Scenario files, or folders of them [default: all cases].
+    pub(super) files: Vec<PathBuf>,
+    /// What all chance in the run follows from, decimal or 0x and hexadecimal.
+    #[arg(long, value_name = "N", value_parser = parse_seed, default_value_t = DEFAULT_SEED)]
+    pub(super) seed: u64,
+    /// Tells more: -v also what the story leaves out, -vv also the device's console.
+    #[arg(short, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// What the device under test is.
+    #[arg(long, value_enum, default_value = "sim")]
+    pub(super) target: Target,
+    /// How fast time passes for whoever watches: `fast`, `real`, or a factor such as `10x`.
+    #[arg(long, value_name = "PACE", value_parser = parse_pace, default_value = "fast")]
+    pub(super) pace: Pace,
+    /// Writes the story and the exact trace of each scenario that passes beside its file.
+    #[arg(long)]
+    pub(super) update: bool,
+}
+
+impl RunArguments {
+    pub(super) fn detail(&self) -> Detail {
+        match self.verbose {
+            0 => Detail::Story,
+            1 => Detail::Details,
+            2.. => Detail::Console,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Target {
+    /// The firmware in this process.
+    Sim,
+    /// The firmware on an emulated RISC-V processor.
+    Qemu,
+    /// The firmware in Wokwi.
+    Wokwi,
+    /// The firmware on a board.
+    Board,
+}
+
+impl Target {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Qemu => "qemu",
+            Self::Wokwi => "wokwi",
+            Self::Board => "board",
+        }
+    }
+}
+
+/// How fast a run is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pace {
+    /// As fast as possible.
+    Fast,
+    /// So many times as fast as real time.
+    Times(u32),
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let seed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16),
+        None => digits.parse(),
+    };
+    seed.map_err(|_| "a seed is a whole number below 2^64, such as 7 or 0x2a".to_owned())
+}
+
+fn parse_pace(text: &str) -> Result<Pace, String> {
+    let factor = || text.strip_suffix('x')?.parse::<u32>().ok().filter(|factor| *factor > 0);
+    match text {
+        "fast" => Ok(Pace::Fast),
+        "real" => Ok(Pace::Times(1)),
+        _ => factor()
+            .map(Pace::Times)
+            .ok_or_else(|| "write `fast`, `real` or a factor such as `10x`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_decimal_or_hexadecimal() {
+        for (text, seed) in
+            [("7", Some(7)), ("0x2a", Some(42)), ("0XFF_FF", Some(0xFFFF)), ("1_000", Some(1_000))]
+        {
+            assert_eq!(parse_seed(text).ok(), seed, "{text}");
+        }
+        for text in ["", "0x", "-1", "1.5", "18446744073709551616", "seven"] {
+            assert!(parse_seed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pace_is_a_word_or_a_factor() {
+        for (text, pace) in [("fast", Pace::Fast), ("real", Pace::Times(1)), ("60x", Pace::Times(60))] {
+            assert_eq!(parse_pace(text), Ok(pace));
+        }
+        for text in ["", "x", "0x", "slow", "-1x", "10"] {
+            assert!(parse_pace(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

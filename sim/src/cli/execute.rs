@@ -1,0 +1,126 @@
+//! Runs one case and says whether it passed: what the scenario expects, and the story beside its file.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use smoltcp::time::{Duration, Instant};
+
+use super::files::Case;
+use crate::golden;
+use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_watched};
+use crate::trace::Trace;
+
+/// What became of a case.
+pub(super) struct Report {
+    /// How much virtual time passed.
+    pub(super) elapsed: Duration,
+    /// Why it failed, if it did.
+    pub(super) fault: Option<Fault>,
+    /// What became of the snapshots.
+    pub(super) snapshots: Snapshots,
+    /// What happened; there is none after a crash.
+    pub(super) trace: Option<Trace>,
+}
+
+/// Why a case failed.
+pub(super) enum Fault {
+    /// A step did not do what it says.
+    Step(Failure),
+    /// The story is not the one beside the file; the lines that differ.
+    Story(String),
+    /// A snapshot cannot be read or written.
+    Snapshot(io::Error),
+    /// The product's code or the simulator panicked, with these words.
+    Crash(String),
+}
+
+/// What became of the snapshots beside a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Snapshots {
+    /// There is no story to compare with.
+    Absent,
+    /// They were not looked at: the run failed, or its seed is not the one they were taken at.
+    Untouched,
+    /// The story is the one beside the file.
+    Same,
+    /// New ones stand beside the file.
+    Written,
+}
+
+/// Runs a case. `watch` is told the virtual time as it passes.
+pub(super) fn execute(
+    case: &Case,
+    harness: &Harness,
+    seed: u64,
+    update: bool,
+    watch: &mut dyn FnMut(Instant),
+) -> Report {
+    let mut watch_on = |now: Instant| {
+        watch(now);
+        true
+    };
+    // A panic in one product's code must not end the run of all other cases. Nothing of the run is used after.
+    let run = AssertUnwindSafe(|| run_watched(&case.scenario, harness, seed, &mut watch_on));
+    match catch_unwind(run) {
+        Ok(outcome) => judge(case, outcome, seed, update),
+        Err(payload) => Report {
+            elapsed: Duration::ZERO,
+            fault: Some(Fault::Crash(words_of(payload.as_ref()))),
+            snapshots: Snapshots::Untouched,
+            trace: None,
+        },
+    }
+}
+
+fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
+    let Outcome { trace, elapsed, failure } = outcome;
+    let result = match failure {
+        Some(failure) => Err(Fault::Step(failure)),
+        None if update => write_snapshots(case, &trace).map_err(Fault::Snapshot),
+        None if seed == DEFAULT_SEED => compare_story(case, &trace),
+        None => Ok(Snapshots::Untouched),
+    };
+    let (snapshots, fault) = match result {
+        Ok(snapshots) => (snapshots, None),
+        Err(fault) => (Snapshots::Untouched, Some(fault)),
+    };
+    Report { elapsed, fault, snapshots, trace: Some(trace) }
+}
+
+fn write_snapshots(case: &Case, trace: &Trace) -> io::Result<Snapshots> {
+    let story = golden::write(&golden::story_path(&case.path), &trace.story())?;
+    let exact = golden::write(&golden::exact_path(&case.path), &trace.exact())?;
+    Ok(if story || exact { Snapshots::Written } else { Snapshots::Same })
+}
+
+fn compare_story(case: &Case, trace: &Trace) -> Result<Snapshots, Fault> {
+    let Some(old) = golden::read(&golden::story_path(&case.path)).map_err(Fault::Snapshot)? else {
+        return Ok(Snapshots::Absent);
+    };
+    let new = golden::normalized(&trace.story());
+    if old == new { Ok(Snapshots::Same) } else { Err(Fault::Story(golden::diff(&old, &new))) }
+}
+
+fn words_of(payload: &(dyn Any + Send)) -> String {
+    let words = payload.downcast_ref::<&str>().copied();
+    words
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word")
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Scenario, starter};
+
+    #[test]
+    fn a_panic_of_the_products_code_fails_the_case_alone() {
+        let harness = Harness { application: || panic!("boom"), ..Harness::EXAMPLE };
+        let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
+        let case = Case { path: "story.yaml".into(), scenario };
+        let report = execute(&case, &harness, DEFAULT_SEED, false, &mut |_| {});
+        assert!(matches!(report.fault, Some(Fault::Crash(words)) if words == "boom"));
+    }
+}

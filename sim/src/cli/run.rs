@@ -1,0 +1,187 @@
+//! `hil run`: one case with its timeline, or many with a line each.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+// Measures how long the command takes and paces what it shows; nothing of it reaches a trace.
+use std::time::Instant as WallClock;
+
+use smoltcp::time::{Duration, Instant};
+
+use super::arguments::{Pace, RunArguments, Target};
+use super::execute::{Report, execute};
+use super::files::{Case, load, resolve};
+use super::report::{Summary, headline, pass_line, say_failure};
+use super::screen::Screen;
+use super::{Exit, Trouble};
+use crate::runner::{DEFAULT_SEED, Harness};
+use crate::timeline::{Line, Timeline, spoken};
+
+/// How often the progress of a long run is shown, in wall time.
+const PROGRESS_EVERY_MS: u128 = 200;
+/// The clock is not asked after each of a million events.
+const EVENTS_PER_LOOK: u32 = 1_024;
+
+/// Runs what the arguments name.
+pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> Result<Exit, Trouble> {
+    refuse_misuse(arguments)?;
+    let paths = resolve(&arguments.files)?;
+    let told = matches!(arguments.files.as_slice(), [file] if file.is_file()) || arguments.verbose > 0;
+    if arguments.pace != Pace::Fast && paths.len() != 1 {
+        return Err(Trouble::misuse(
+            "a pace other than `fast` shows one scenario at a time",
+            "name one file: hil run FILE --pace real",
+        ));
+    }
+    screen.say(headline(arguments, paths.len()));
+    let (cases, bad) = load(paths, harness, screen);
+    let failed = match (cases.as_slice(), told) {
+        ([], _) => 0,
+        (cases, true) => tell_all(cases, bad, arguments, harness, screen),
+        (cases, false) => list(cases, bad, arguments, harness, screen),
+    };
+    Ok(match (bad, failed) {
+        (0, 0) => Exit::Passed,
+        (0, _) => Exit::Failed,
+        (_, _) => Exit::Misuse,
+    })
+}
+
+fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
+    match arguments.target {
+        Target::Sim => {}
+        Target::Qemu | Target::Wokwi | Target::Board => {
+            let name = arguments.target.name();
+            return Err(Trouble {
+                exit: Exit::Unavailable,
+                what: format!("the target `{name}` is not available: this version runs `sim` only"),
+                hint: "leave --target out to run in the simulator".to_owned(),
+            });
+        }
+    }
+    if arguments.update && arguments.seed != DEFAULT_SEED {
+        return Err(Trouble::misuse(
+            "snapshots are taken at the default seed only",
+            format!("leave --seed out, or write --seed {DEFAULT_SEED}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Runs cases one after the other and tells what happened; returns how many failed.
+fn tell_all(
+    cases: &[Case],
+    bad: usize,
+    arguments: &RunArguments,
+    harness: &Harness,
+    screen: &mut Screen,
+) -> usize {
+    let started = WallClock::now();
+    let mut summary = Summary::new(cases, bad);
+    for case in cases {
+        let report = tell(case, arguments, harness, screen);
+        summary.count(&report);
+    }
+    if cases.len() > 1 {
+        summary.finish(wall_time(started), arguments, screen);
+    }
+    summary.failed()
+}
+
+fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> Report {
+    let palette = screen.palette();
+    screen.say("");
+    screen.say(palette.strong(&case.scenario.title));
+    if !case.scenario.why.is_empty() {
+        screen.say(palette.quiet(case.scenario.why.trim()));
+    }
+    let started = WallClock::now();
+    let mut shown_at = started;
+    let mut events = 0_u32;
+    let report = execute(case, harness, arguments.seed, arguments.update, &mut |now| {
+        events = events.wrapping_add(1);
+        if events.is_multiple_of(EVENTS_PER_LOOK) && shown_at.elapsed().as_millis() >= PROGRESS_EVERY_MS {
+            shown_at = WallClock::now();
+            screen.progress(format_args!("{} have passed ...", spoken(now - Instant::ZERO)));
+        }
+    });
+    let wall = wall_time(started);
+    if let Some(trace) = &report.trace {
+        let lines = Timeline::new(&case.scenario, trace, palette).lines(arguments.detail());
+        screen.say("");
+        say_paced(&lines, arguments.pace, screen);
+    }
+    screen.say("");
+    match &report.fault {
+        None => pass_line(case, &report, wall, arguments, screen),
+        Some(fault) => say_failure(case, &report, fault, arguments, screen),
+    }
+    report
+}
+
+/// Says lines when their time has come.
+///
+/// The run is over by then. Its timeline is the same however slowly it is told.
+fn say_paced(lines: &[Line], pace: Pace, screen: &mut Screen) {
+    let started = WallClock::now();
+    for line in lines {
+        if let Pace::Times(factor) = pace {
+            let due = std::time::Duration::from_micros((line.at - Instant::ZERO).total_micros()) / factor;
+            thread::sleep(due.saturating_sub(started.elapsed()));
+        }
+        screen.say(&line.text);
+    }
+}
+
+/// Runs cases on all cores and says one line each, in their order; returns how many failed.
+fn list(
+    cases: &[Case],
+    bad: usize,
+    arguments: &RunArguments,
+    harness: &Harness,
+    screen: &mut Screen,
+) -> usize {
+    let started = WallClock::now();
+    let mut summary = Summary::new(cases, bad);
+    let next = AtomicUsize::new(0);
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(cases.len());
+    thread::scope(|scope| {
+        let (sender, reports) = mpsc::channel::<(usize, Report)>();
+        for _ in 0..workers {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    let mut report = execute(case, harness, arguments.seed, arguments.update, &mut |_| {});
+                    // Traces of many cases at once are large, and a line does not tell them.
+                    report.trace = None;
+                    if sender.send((index, report)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        let mut done = 0;
+        for (index, report) in reports {
+            waiting.insert(index, report);
+            done += 1;
+            while let Some(report) = waiting.remove(&summary.counted()) {
+                summary.say(&report, arguments, screen);
+            }
+            if done < cases.len() {
+                screen.progress(format_args!("{done} of {} done ...", cases.len()));
+            }
+        }
+    });
+    summary.finish(wall_time(started), arguments, screen);
+    summary.failed()
+}
+
+fn wall_time(started: WallClock) -> Duration {
+    Duration::from_micros(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))
+}

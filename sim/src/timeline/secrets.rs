@@ -1,0 +1,133 @@
+//! What a person must not read over somebody's shoulder: a last guard before anything is shown.
+//!
+//! The device, the phone and the cloud tell no secrets, and a run in which one does fails. But that failure
+//! has to be shown as well, and then the secret must not be.
+
+use crate::scenario::{PhoneAction, Scenario, Secret, TokenChoice, Verb};
+
+/// A shorter password occurs in innocent words. WPA2 asks for 8 characters.
+const SECRET_LEN_MIN: usize = 8;
+/// The cloud's tokens.
+const TOKEN_LEN: usize = 32;
+const STARS: &str = "***";
+
+/// The secrets of a scenario.
+#[derive(Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Everything that the scenario names as a password or a token.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let mut secrets = Self::default();
+        for router in &scenario.world.routers {
+            secrets.add(router.password.as_deref());
+        }
+        for step in &scenario.steps {
+            match &step.verb {
+                Verb::Phone(PhoneAction::Configure(configure)) => {
+                    secrets.add(configure.password.as_ref());
+                    secrets.add_token(&configure.token);
+                }
+                Verb::Phone(PhoneAction::Provision(provision)) => {
+                    secrets.add(provision.password.as_ref());
+                    secrets.add_token(&provision.token);
+                }
+                Verb::Router(change) => secrets.add(change.password.as_ref()),
+                Verb::Console(line) => secrets.add_typed(line),
+                Verb::Phone(_)
+                | Verb::Power(_)
+                | Verb::Button(_)
+                | Verb::Cloud(_)
+                | Verb::Expect(_)
+                | Verb::Wait(_)
+                | Verb::Arm(_) => {}
+            }
+        }
+        // The longest first: one may be a part of another.
+        secrets.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
+    }
+
+    /// A text on one line with the secrets starred and nothing in it that moves a terminal's cursor.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for secret in &self.0 {
+            clean = clean.replace(secret.as_str(), STARS);
+        }
+        let printable = clean.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c });
+        without_tokens(&printable.collect::<String>())
+    }
+
+    fn add(&mut self, secret: Option<&Secret>) {
+        self.add_text(secret.map_or("", Secret::expose));
+    }
+
+    fn add_token(&mut self, token: &TokenChoice) {
+        match token {
+            TokenChoice::Literal(token) => self.add(Some(token)),
+            TokenChoice::Issued | TokenChoice::Invalid => {}
+        }
+    }
+
+    /// `connect TOKEN SSID PASSWORD`: all behind the network's name is the password.
+    fn add_typed(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        if words.next().is_some_and(|command| command.eq_ignore_ascii_case("connect")) {
+            self.add_text(words.next().unwrap_or_default());
+            words.skip(1).for_each(|word| self.add_text(word));
+        }
+    }
+
+    fn add_text(&mut self, secret: &str) {
+        if secret.len() >= SECRET_LEN_MIN && !self.0.iter().any(|known| known == secret) {
+            self.0.push(secret.to_owned());
+        }
+    }
+}
+
+/// Stars what has the form of a token: the cloud's own tokens are known to nobody else.
+fn without_tokens(text: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = match is_token(first) {
+            true => rest.find(|c| !is_token(c)).unwrap_or(rest.len()),
+            false => rest.find(is_token).unwrap_or(rest.len()),
+        };
+        let (word, behind) = rest.split_at(end);
+        let is_dashes = word.chars().all(|c| c == '-');
+        shown += if word.len() == TOKEN_LEN && is_token(first) && !is_dashes { STARS } else { word };
+        rest = behind;
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse } ] }\n\
+                         steps:\n  - phone: { configure: { ssid: HomeNet, password: wrong horse } }\n\
+                         \x20 - console: connect 0123456789abcdef0123456789ABCDE_ HomeNet battery staple\n";
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let scenario = Scenario::parse("story.yaml", STORY).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(Secrets::of(&scenario).clean(text), expected);
+    }
+
+    #[test]
+    fn passwords_and_tokens_are_starred_and_names_are_not() {
+        check("HomeNet: correct horse, wrong horse", "HomeNet: ***, ***");
+        check("HomeNet 0123456789abcdef0123456789ABCDE_", "HomeNet ***");
+        check("a token of the cloud: abcdefghijklmnopqrstuvwxyz012345.", "a token of the cloud: ***.");
+        check("digest 0123456789abcdef, 24-0a-c4-00-01-10", "digest 0123456789abcdef, 24-0a-c4-00-01-10");
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor() {
+        check("\u{1B}[2J", "\u{FFFD}[2J");
+        check(&"-".repeat(32), &"-".repeat(32));
+    }
+}

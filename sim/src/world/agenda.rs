@@ -1,0 +1,130 @@
+//! Whose turn it is: what each actor waits for, and who must be polled now.
+
+use smoltcp::time::Instant;
+
+use super::NodeId;
+
+/// Kinds of actors.
+const KINDS: usize = 4;
+
+/// Every actor, in the order of kinds and numbers.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    /// By kind, then by number.
+    items: [Vec<Item>; KINDS],
+    due_count: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Item {
+    wake: Option<Instant>,
+    is_due: bool,
+}
+
+impl Agenda {
+    /// Adds an actor, the next of its kind, which is due at once.
+    pub(super) fn add(&mut self, node: NodeId) {
+        let (kind, _) = place(node);
+        self.items[kind].push(Item { wake: None, is_due: true });
+        self.due_count += 1;
+    }
+
+    /// Notes when an actor wants to be polled; `None` leaves it asleep until something happens to it.
+    pub(super) fn set_wake(&mut self, node: NodeId, wake: Option<Instant>) {
+        if let Some(item) = self.item(node) {
+            item.wake = wake;
+        }
+    }
+
+    /// Lets an actor be polled now.
+    pub(super) fn make_due(&mut self, node: NodeId) {
+        if let Some(item) = self.item(node)
+            && !item.is_due
+        {
+            item.is_due = true;
+            self.due_count += 1;
+        }
+    }
+
+    /// Lets everybody be polled whose time has come.
+    pub(super) fn make_due_at(&mut self, now: Instant) {
+        for item in self.items.iter_mut().flatten() {
+            if !item.is_due && item.wake.is_some_and(|at| at <= now) {
+                item.is_due = true;
+                self.due_count += 1;
+            }
+        }
+    }
+
+    /// Whether somebody must be polled now.
+    pub(super) fn has_due(&self) -> bool {
+        self.due_count > 0
+    }
+
+    /// The first of those who must be polled now.
+    pub(super) fn pop_due(&mut self) -> Option<NodeId> {
+        if self.due_count == 0 {
+            return None;
+        }
+        let (kind, number) = self.items.iter().enumerate().find_map(|(kind, items)| {
+            let number = items.iter().position(|item| item.is_due)?;
+            Some((kind, number))
+        })?;
+        self.items[kind][number].is_due = false;
+        self.due_count -= 1;
+        Some(NODES[kind](number))
+    }
+
+    /// The earliest time that somebody waits for.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.items.iter().flatten().filter_map(|item| item.wake).min()
+    }
+
+    /// What each actor waits for.
+    pub(super) fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
+        let kinds = self.items.iter().zip(NODES);
+        kinds.flat_map(|(items, node)| {
+            items.iter().enumerate().map(move |(number, item)| (node(number), item.wake))
+        })
+    }
+
+    fn item(&mut self, node: NodeId) -> Option<&mut Item> {
+        let (kind, number) = place(node);
+        self.items[kind].get_mut(number)
+    }
+}
+
+/// The kinds in their order.
+const NODES: [fn(usize) -> NodeId; KINDS] = [NodeId::Device, NodeId::Phone, NodeId::Router, NodeId::Cloud];
+
+/// An actor's kind, by its place in the order, and its number.
+fn place(node: NodeId) -> (usize, usize) {
+    match node {
+        NodeId::Device(number) => (0, number),
+        NodeId::Phone(number) => (1, number),
+        NodeId::Router(number) => (2, number),
+        NodeId::Cloud(number) => (3, number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_due_comes_in_order_and_once() {
+        let mut agenda = Agenda::default();
+        let nodes = [NodeId::Cloud(0), NodeId::Device(0), NodeId::Phone(0), NodeId::Device(1)];
+        nodes.into_iter().for_each(|node| agenda.add(node));
+        let due = |agenda: &mut Agenda| std::iter::from_fn(|| agenda.pop_due()).collect::<Vec<_>>();
+        assert_eq!(due(&mut agenda), [nodes[1], nodes[3], nodes[2], nodes[0]]);
+        assert!(!agenda.has_due());
+        agenda.set_wake(nodes[0], Some(Instant::from_millis(5)));
+        agenda.set_wake(nodes[1], Some(Instant::from_millis(3)));
+        assert_eq!(agenda.next_wake(), Some(Instant::from_millis(3)));
+        agenda.make_due_at(Instant::from_millis(4));
+        agenda.make_due(nodes[2]);
+        agenda.make_due(nodes[2]);
+        assert_eq!(due(&mut agenda), [nodes[1], nodes[2]]);
+    }
+}
