@@ -15,7 +15,10 @@ impl Runner<'_> {
         let limit = self.stage.world.now() + expect.within;
         if !self.run_until(limit, |stage| stage.meets(node, expect, console_from))? {
             let why = self.stage.check(node, expect, console_from).err().unwrap_or_default();
-            return Err(StepError::Unmet(why));
+            return Err(StepError::Unmet(match self.stage.world.quiet() {
+                Some(wakes) => format!("{why}; and nothing more happens by itself: {wakes}"),
+                None => why,
+            }));
         }
         let Some(stays) = expect.stays else { return Ok(()) };
         let until = self.stage.world.now() + stays;

@@ -132,7 +132,11 @@ impl DeviceNode {
     }
 
     pub(super) fn wake_reason(&self) -> String {
-        self.last_wake.map_or_else(|| String::from("more to do at once"), |reason| format!("{reason:?}"))
+        match (self.power, self.last_wake) {
+            (Power::Off, _) => String::from("nothing, it has no power"),
+            (_, Some(reason)) => format!("{reason:?}"),
+            (_, None) => String::from("more to do at once"),
+        }
     }
 
     pub(super) fn power_on(&mut self) -> Option<u32> {

@@ -340,6 +340,19 @@ impl World {
         self.agenda.wakes()
     }
 
+    /// When nothing will ever happen again by itself: what each actor woke for last. `None` while something
+    /// is pending.
+    pub(crate) fn quiet(&self) -> Option<String> {
+        if self.next_at().is_some() || self.wakes().any(|(_, wake)| wake.is_some()) {
+            return None;
+        }
+        let told = self.wakes().map(|(node, _)| {
+            let reason = self.wake_reason(node);
+            format!("{} last woke for {reason}", self.trace.name(node))
+        });
+        Some(told.collect::<Vec<_>>().join(", "))
+    }
+
     fn wake_reason(&self, node: NodeId) -> String {
         match node {
             NodeId::Device(index) => self.devices.get(index).map_or(String::new(), DeviceNode::wake_reason),
