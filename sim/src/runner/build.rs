@@ -15,7 +15,9 @@ use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, Old
 use crate::executor::{FLASH_LEN, InProcess, SimFlash};
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
-use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs, Scenario, SimulatedDevice};
+use crate::scenario::{
+    self, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario, SimulatedDevice,
+};
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
@@ -73,7 +75,10 @@ impl Stage {
         stage.add_clouds(scenario, &product);
         let link = &scenario.world.link;
         stage.world.set_link_faults(LinkFaults {
-            loss_permille: link.loss_permille.map_or(0, |loss| loss.0),
+            loss_permille: permille(link.loss_permille),
+            corrupt_permille: permille(link.corrupt_permille),
+            reorder_permille: permille(link.reorder_permille),
+            duplicate_permille: permille(link.duplicate_permille),
             extra_latency: link.latency.unwrap_or(Duration::ZERO),
         });
         stage
@@ -265,6 +270,10 @@ type Wear = [u64; 3];
 
 fn erases(flash: &SimFlash) -> u64 {
     (0..FLASH_LEN / SECTOR_LEN as usize).filter_map(|sector| flash.erases(sector)).map(u64::from).sum()
+}
+
+fn permille(written: Option<Permille>) -> u16 {
+    written.map_or(0, |permille| permille.0)
 }
 
 /// The host that the app knows, and where it is.

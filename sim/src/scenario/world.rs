@@ -414,6 +414,12 @@ pub enum Habit {
 pub struct Link {
     /// How many frames in a thousand are lost.
     pub loss_permille: Option<Permille>,
+    /// In how many frames in a thousand a bit is flipped unnoticed.
+    pub corrupt_permille: Option<Permille>,
+    /// How many frames in a thousand are overtaken by later ones.
+    pub reorder_permille: Option<Permille>,
+    /// How many frames in a thousand arrive twice.
+    pub duplicate_permille: Option<Permille>,
     /// How much later than usual a frame arrives.
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]

@@ -7,6 +7,7 @@
 mod agenda;
 mod air;
 mod device;
+mod link;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
 use device::Follow;
 pub use device::{DeviceNode, Power};
+use link::Link;
+pub use link::LinkFaults;
 use queue::EventQueue;
 
 /// From sending to receiving over the air.
@@ -106,21 +109,11 @@ pub struct World {
     agenda: Agenda,
     steps_at_now: u32,
     seed: u64,
-    link: LinkFaults,
-    random: SplitMix64,
+    link: Link,
     air_output: Vec<AirOutput>,
     receivers: Vec<NodeId>,
     follow: Vec<Follow>,
     error: Option<WorldError>,
-}
-
-/// What the air does to frames, beside carrying them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LinkFaults {
-    /// Of a thousand frames, how many are lost.
-    pub loss_permille: u16,
-    /// Added to the latency of each frame.
-    pub extra_latency: Duration,
 }
 
 impl World {
@@ -139,8 +132,7 @@ impl World {
             agenda: Agenda::default(),
             steps_at_now: 0,
             seed,
-            link: LinkFaults::default(),
-            random: SplitMix64::new(fnv1a64(b"air") ^ seed),
+            link: Link::new(fnv1a64(b"air") ^ seed),
             air_output: Vec::new(),
             receivers: Vec::new(),
             follow: Vec::new(),
@@ -160,7 +152,7 @@ impl World {
 
     /// Sets what the air does to frames from now on.
     pub fn set_link_faults(&mut self, faults: LinkFaults) {
-        self.link = faults;
+        self.link.faults = faults;
     }
 
     /// Adds a device without power.
@@ -480,7 +472,7 @@ impl World {
         let latency = match port {
             Port::Air => {
                 self.air.receivers(from, destination, &mut receivers);
-                AIR_LATENCY + self.link.extra_latency
+                AIR_LATENCY + self.link.faults.extra_latency
             }
             Port::Internet => {
                 self.internet_receivers(from, destination, &mut receivers);
@@ -498,17 +490,17 @@ impl World {
     }
 
     fn schedule_delivery(&mut self, at: Instant, to: NodeId, port: Port, frame: Frame) {
-        if port == Port::Air
-            && self.link.loss_permille > 0
-            && self.random.below(1_000) < u64::from(self.link.loss_permille)
-        {
-            return;
-        }
         let boots = match to {
             NodeId::Device(index) => self.devices.get(index).map_or(0, DeviceNode::boots),
             NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => 0,
         };
-        self.queue.schedule(at, Event::Deliver { to, port, boots, frame });
+        let Self { queue, link, .. } = self;
+        let mut deliver =
+            |delay, frame| queue.schedule(at + delay, Event::Deliver { to, port, boots, frame });
+        match port {
+            Port::Air => link.carry(frame, deliver),
+            Port::Internet => deliver(Duration::ZERO, frame),
+        }
     }
 
     fn internet_receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
