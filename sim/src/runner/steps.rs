@@ -35,8 +35,11 @@ impl Runner<'_> {
             (Verb::Power(power), Some(NodeId::Device(device))) => self.power(device, *power),
             (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, *button),
             (Verb::Console(line), Some(NodeId::Device(device))) => {
-                self.stage.world.type_on_console(device, &format!("{line}\r"));
-                Ok(())
+                if self.stage.world.type_on_console(device, &format!("{line}\r")) {
+                    return Ok(());
+                }
+                let why = "the console takes lines of up to 255 bytes, and only while the device runs";
+                Err(StepError::Unmet(why.to_owned()))
             }
             (Verb::Arm(fault), Some(NodeId::Device(device))) => {
                 self.arm(device, fault);

@@ -89,6 +89,11 @@ pub enum WorldError {
         /// Why, as far as it is known.
         reason: String,
     },
+    /// More happened to a device's radio in one turn than the seam has room for.
+    #[error(
+        "device {0} was told more in one turn than the link holds: more than 70 networks in one scan, perhaps"
+    )]
+    InputsLost(usize),
     /// A device said more in one turn than the seam has room for.
     #[error("device {0} produced more effects in one turn than the link holds")]
     EffectsLost(usize),
@@ -283,12 +288,12 @@ impl World {
         self.queue.schedule(at, Event::Button { device, down });
     }
 
-    /// Types on a device's console.
-    pub fn type_on_console(&mut self, device: usize, text: &str) {
-        if let Some(node) = self.devices.get_mut(device) {
-            node.executor.queues().push_console(text.as_bytes());
-            self.agenda.make_due(NodeId::Device(device));
-        }
+    /// Types on a device's console; `false` when the device does not run or has no room for all of it.
+    pub fn type_on_console(&mut self, device: usize, text: &str) -> bool {
+        let Some(node) = self.devices.get_mut(device).filter(|node| node.is_running()) else { return false };
+        let taken = node.executor.queues().push_console(text.as_bytes());
+        self.agenda.make_due(NodeId::Device(device));
+        taken == text.len()
     }
 
     /// Lets the next thing happen, unless it is later than `limit`.
@@ -335,7 +340,7 @@ impl World {
     /// When nothing will ever happen again by itself: what each actor woke for last. `None` while something
     /// is pending.
     pub(crate) fn quiet(&self) -> Option<String> {
-        if self.next_at().is_some() || self.wakes().any(|(_, wake)| wake.is_some()) {
+        if self.agenda.has_due() || self.next_at().is_some() {
             return None;
         }
         let told = self.wakes().map(|(node, _)| {
@@ -547,8 +552,9 @@ impl World {
             NodeId::Device(index) => {
                 if let Some(device) = self.devices.get_mut(index)
                     && device.is_running()
+                    && !device.executor.queues().push_radio_event(event)
                 {
-                    device.executor.queues().push_radio_event(event);
+                    self.error = Some(WorldError::InputsLost(index));
                 }
             }
             NodeId::Phone(index) => {
