@@ -1,0 +1,28 @@
+//! What a scenario types must arrive whole or be an error.
+
+use hil_sim::runner::{DEFAULT_SEED, Harness, run};
+use hil_sim::scenario::Scenario;
+
+/// Runs steps in an empty world and returns the step that failed, 0 for none.
+#[track_caller]
+fn check(steps: &str, failed_step: usize) {
+    let text = format!("format: 1\ntitle: Typing\nwhy: A test.\nworld: {{}}\nsteps:\n{steps}");
+    let scenario = Scenario::parse("typing.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+    let failure = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED).failure;
+    assert_eq!(failure.as_ref().map_or(0, |failure| failure.step), failed_step, "{failure:?}");
+}
+
+#[test]
+fn a_line_that_has_no_room_is_refused() {
+    let steps = |len| {
+        let line = "x".repeat(len);
+        format!("  - power: on\n  - expect: {{ device: wait-config }}\n  - console: {line}\n")
+    };
+    check(&steps(255), 0);
+    check(&steps(256), 3);
+}
+
+#[test]
+fn nobody_hears_what_is_typed_without_power() {
+    check("  - console: status\n", 1);
+}
