@@ -39,21 +39,21 @@ pub const fn connect(request: &Result<ConnectRequest, ConnectError>) -> &'static
     }
 }
 
-/// Writes the answer to `devinfo`; `name` is that of the access point.
+/// Writes the answer to `devinfo`; `board` is the template's name, as in `/board_info.json`.
 ///
 /// # Errors
 /// Passes on the writer's.
-pub fn device_info(out: &mut impl Write, product: &Product, name: &str) -> fmt::Result {
+pub fn device_info(out: &mut impl Write, product: &Product, ap_ssid: &Ssid) -> fmt::Result {
     let fields = [
-        ("name", name),
-        ("board", product.board()),
-        ("tmpl_id", product.template_id()),
-        ("fw_type", product.firmware_type()),
-        ("fw_ver", product.firmware_version()),
+        ("name", ap_ssid.as_bytes()),
+        ("board", product.template_name().as_bytes()),
+        ("tmpl_id", product.template_id().as_bytes()),
+        ("fw_type", product.firmware_type().as_bytes()),
+        ("fw_ver", product.firmware_version().as_bytes()),
     ];
     let mut separator = '{';
     for (key, value) in fields {
-        write!(out, "{separator}\"{key}\":{}", JsonString(value.as_bytes()))?;
+        write!(out, "{separator}\"{key}\":{}", JsonString(value))?;
         separator = ',';
     }
     out.write_char('}')

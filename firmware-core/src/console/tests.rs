@@ -167,10 +167,12 @@ const PRODUCT: Product = sample(SAMPLE);
 #[test]
 fn device_info_is_one_line_of_json() {
     let mut out = String::new();
-    reply::device_info(&mut out, &PRODUCT, "Blynk \"A\\\x01\"-AB12").unwrap();
+    // The cut to 31 bytes may split a character; `board` is the template's name (Edgent's Console.h).
+    let name = Ssid::new(b"Blynk \"A\\\x01\xC3-AB12").unwrap();
+    reply::device_info(&mut out, &PRODUCT, &name).unwrap();
     assert_eq!(
         out,
-        "{\"name\":\"Blynk \\\"A\\\\\\u0001\\\"-AB12\",\"board\":\"ESP32-C3\",\"tmpl_id\":\"TMPLtest0001\",\
+        "{\"name\":\"Blynk \\\"A\\\\\\u0001\u{FFFD}-AB12\",\"board\":\"Test\",\"tmpl_id\":\"TMPLtest0001\",\
          \"fw_type\":\"TMPLtest0001\",\"fw_ver\":\"0.1.0\"}"
     );
 }

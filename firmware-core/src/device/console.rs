@@ -101,8 +101,7 @@ impl<A: Application> Device<A> {
     }
 
     fn print_device_info<P: Platform>(&self, platform: &mut P) {
-        let name = core::str::from_utf8(self.ap_ssid.as_bytes()).unwrap_or_default();
-        answer(platform, from_fn(|f| reply::device_info(f, &self.boot.product, name)));
+        answer(platform, from_fn(|f| reply::device_info(f, &self.boot.product, &self.ap_ssid)));
     }
 
     fn print_wifi<P: Platform>(&self, platform: &mut P) {

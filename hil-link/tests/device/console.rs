@@ -18,7 +18,7 @@ fn every_command_has_its_answer() {
         ("", ">"),
         ("nonsense", "Command not found.\r\n>"),
         ("help", "Available commands: "),
-        ("devinfo", r#"{"name":"Blynk Test-R40J","board":"ESP32-C3","tmpl_id":"TMPLtest0001","#),
+        ("devinfo", r#"{"name":"Blynk Test-R40J","board":"Test","tmpl_id":"TMPLtest0001","#),
         ("wifi", "mac:24:0A:C4:00:01:10 ip:0.0.0.0\r\n>"),
         ("firmware", " Version:   0.1.0 (build Nov 22 2026 10:40:56)"),
         ("firmware rollback", r#"{"status":"error"}"#),
