@@ -12,7 +12,7 @@ use crate::cloud::codec::{
     BODY_LEN_MAX, Command, DecodeError, Decoder, Frame, Params, Status, ZeroId, params,
 };
 use crate::cloud::outgoing::{Link, Outgoing, SendError};
-use crate::config::{Host, Token};
+use crate::config::{Host, Ssid, Token};
 use crate::console::Line;
 use crate::product::Product;
 use crate::{Duration, Instant};
@@ -325,19 +325,21 @@ impl Session {
         Outgoing { now, reply_id: None, is_connected: self.is_online(), link: &mut self.link }
     }
 
-    /// Tells the cloud the access point's name, as Edgent does after the first login of a new configuration.
-    /// To be called when [`SessionEvent::LoggedIn`] was returned; there is always room then.
+    /// Tells the cloud the access point's name, as Edgent does after the first login of a new configuration:
+    /// byte for byte, even where the cut to 31 bytes has split a character. To be called when
+    /// [`SessionEvent::LoggedIn`] was returned; there is always room then.
     ///
     /// # Errors
     /// [`SendError::NotConnected`] when the session is not logged in.
-    pub fn send_hotspot_name(&mut self, now: Instant, name: &str) -> Result<(), SendError> {
-        let is_connected = matches!(self.phase, Phase::Accepted { .. } | Phase::Online { .. });
-        Outgoing { now, reply_id: None, is_connected, link: &mut self.link }.internal(&[
-            &"meta",
-            &"set",
-            &"Hotspot Name",
-            &name,
-        ])
+    pub fn send_hotspot_name(&mut self, now: Instant, name: &Ssid) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Closed | Phase::LoggingIn { .. } => Err(SendError::NotConnected),
+            Phase::Accepted { .. } | Phase::Online { .. } => {
+                self.link.append(now, Command::Internal, None, |frame| {
+                    frame.param(b"meta").param(b"set").param(b"Hotspot Name").param(name.as_bytes());
+                })
+            }
+        }
     }
 
     fn poll_frame(&mut self, now: Instant, application: &mut impl Application) -> Verdict {

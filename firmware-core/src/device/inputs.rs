@@ -343,8 +343,8 @@ impl<A: Application> Device<A> {
     fn on_logged_in<P: Platform>(&mut self, now: Instant, platform: &mut P) {
         let first = self.provision.in_use() == InUse::Trial;
         self.input(now, platform, &Input::LoggedIn);
-        if first && let Ok(name) = core::str::from_utf8(self.ap_ssid.as_bytes()) {
-            self.uplink.send_hotspot_name(now, name);
+        if first {
+            self.uplink.send_hotspot_name(now, &self.ap_ssid);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::cloud::codec::Status;
 use crate::cloud::outgoing::Outgoing;
 use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
 use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent};
-use crate::config::{Config, DEFAULT_PORT, Host, Token, port_uses_tls};
+use crate::config::{Config, DEFAULT_PORT, Host, Ssid, Token, port_uses_tls};
 use crate::console::Line;
 use crate::hal::{SecureChannel, SecureError, WakeReason, soonest};
 use crate::product::Product;
@@ -145,7 +145,7 @@ impl Uplink {
     }
 
     /// Tells the cloud the access point's name, right after the first login of a new configuration.
-    pub fn send_hotspot_name(&mut self, now: Instant, name: &str) {
+    pub fn send_hotspot_name(&mut self, now: Instant, name: &Ssid) {
         // There is always room directly after a login, and no harm in a name that is not told.
         let _ = self.session.send_hotspot_name(now, name);
     }

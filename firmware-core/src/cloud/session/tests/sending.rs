@@ -5,6 +5,10 @@ use std::vec::Vec;
 use super::*;
 use crate::cloud::outgoing::COMMAND_SPACING;
 
+fn ssid(name: &[u8]) -> Ssid {
+    Ssid::new(name).unwrap()
+}
+
 #[test]
 fn what_is_sent_while_a_message_is_handled_has_its_id_and_uses_up_none() {
     let mut bench = Bench::online(40);
@@ -39,7 +43,7 @@ fn messages_of_every_kind_have_the_golden_bodies() {
     out.resolve_all_events("evt").unwrap();
     out.property(1, "label", &"Hello").unwrap();
     out.internal(&[&"rtc", &"sync"]).unwrap();
-    bench.session.send_hotspot_name(now, "Blynk Probe-AB12").unwrap();
+    bench.session.send_hotspot_name(now, &ssid(b"Blynk Probe-AB12")).unwrap();
     bench.run_until(5_000);
     let sent: Vec<_> = bench.sent.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(
@@ -61,6 +65,14 @@ fn messages_of_every_kind_have_the_golden_bodies() {
 }
 
 #[test]
+fn a_hotspot_name_whose_cut_split_a_character_is_told_all_the_same() {
+    let mut bench = Bench::online(40);
+    bench.session.send_hotspot_name(bench.now, &ssid(b"Blynk caf\xC3-AB12")).unwrap();
+    bench.run_until(200);
+    bench.check_sent(&[(132, "Internal 3 meta|set|Hotspot Name|Blynk caf\u{FFFD}-AB12")]);
+}
+
+#[test]
 fn the_hotspot_name_goes_before_everything_the_application_says() {
     let mut bench = Bench::start(40);
     bench.app.on_connected = Some(|out| out.sync_all().unwrap());
@@ -69,7 +81,7 @@ fn the_hotspot_name_goes_before_everything_the_application_says() {
     let event = bench.session.poll(bench.now, &mut bench.app);
     assert!(matches!(event, Some(SessionEvent::LoggedIn { .. })));
     assert!(!bench.session.outgoing(bench.now).is_connected());
-    bench.session.send_hotspot_name(bench.now, "Blynk Lamp-AB12").unwrap();
+    bench.session.send_hotspot_name(bench.now, &ssid(b"Blynk Lamp-AB12")).unwrap();
     bench.settle();
     bench.run_until(300);
     let sent: Vec<_> = bench.sent.iter().map(|(at, text)| (*at, text.split('|').next().unwrap())).collect();
@@ -164,7 +176,7 @@ fn the_largest_message_fits_an_empty_queue() {
 fn nothing_can_be_sent_unless_logged_in() {
     let mut bench = Bench::start(40);
     assert_eq!(bench.session.outgoing(bench.now).sync_all(), Err(SendError::NotConnected));
-    assert_eq!(bench.session.send_hotspot_name(bench.now, "x"), Err(SendError::NotConnected));
+    assert_eq!(bench.session.send_hotspot_name(bench.now, &ssid(b"x")), Err(SendError::NotConnected));
     let mut bench = Bench::online(40);
     bench.session.outgoing(bench.now).sync_all().unwrap();
     bench.session.close(bench.now, &mut bench.app);
