@@ -16,6 +16,9 @@ pub const EVENT_DESCRIPTION_LEN_MAX: usize = 300;
 
 /// What product messages leave free, so that answers and pings always find room.
 const ANSWER_RESERVE: usize = 64;
+/// What answers before the login's leave free besides: the info frame (at most 311 bytes) and the hotspot's name
+/// (at most 59), which go before anything else once the login is answered.
+pub(super) const LOGIN_RESERVE: usize = 384;
 /// What answers leave free in turn. A pipe that takes nothing stops the handling of messages at this mark. One
 /// more may arrive and wait; before it and behind it, four pings each fit into the time until the link is dead.
 const PING_RESERVE: usize = 8 * HEADER_LEN;
@@ -265,6 +268,11 @@ impl Link {
     /// Whether an incoming message may be handled: it may have to be answered.
     pub(super) fn has_room_for_answer(&self) -> bool {
         self.len + HEADER_LEN + PING_RESERVE <= SEND_QUEUE_LEN
+    }
+
+    /// Whether an incoming message may be handled before the login is answered: it may be that answer.
+    pub(super) fn has_room_for_login(&self) -> bool {
+        self.len + HEADER_LEN + LOGIN_RESERVE + ANSWER_RESERVE <= SEND_QUEUE_LEN
     }
 
     /// Lets waiting frames onto the wire as far as their pace allows.

@@ -344,7 +344,12 @@ impl Session {
 
     fn poll_frame(&mut self, now: Instant, application: &mut impl Application) -> Verdict {
         // A peer that sends but does not read must wait until we can answer.
-        if self.phase == Phase::Closed || !self.link.has_room_for_answer() {
+        let has_room = match self.phase {
+            Phase::Closed => false,
+            Phase::LoggingIn { .. } => self.link.has_room_for_login(),
+            Phase::Accepted { .. } | Phase::Online { .. } => self.link.has_room_for_answer(),
+        };
+        if !has_room {
             return Verdict::Done;
         }
         let verdict = match self.decoder.frame() {
@@ -376,7 +381,7 @@ impl Session {
             frame.param(b"dev").display(&product.board());
             frame.param(b"tmpl").display(&product.template_id());
         });
-        debug_assert!(queued.is_ok(), "the queue of a new session has room for the info frame");
+        debug_assert!(queued.is_ok(), "answers before the login's leave room for the info frame");
         SessionEvent::LoggedIn { status, ping_ms }
     }
 

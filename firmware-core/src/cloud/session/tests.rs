@@ -121,16 +121,18 @@ impl Bench {
         }
     }
 
-    fn receive(&mut self, mut bytes: &[u8]) {
+    /// Lets bytes arrive; returns how many a session with a stuck pipe has not taken.
+    fn receive(&mut self, mut bytes: &[u8]) -> usize {
         while !bytes.is_empty() {
             let taken = self.session.handle_received(self.now, bytes);
             bytes = &bytes[taken..];
             self.settle();
             assert!(taken > 0 || self.is_pipe_stuck, "the session is stuck");
             if taken == 0 {
-                return;
+                break;
             }
         }
+        bytes.len()
     }
 
     fn receive_message(&mut self, command: Command, id: u16, body: &[u8]) {

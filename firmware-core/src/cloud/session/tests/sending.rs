@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::*;
-use crate::cloud::outgoing::COMMAND_SPACING;
+use crate::cloud::outgoing::{COMMAND_SPACING, LOGIN_RESERVE};
 
 fn ssid(name: &[u8]) -> Ssid {
     Ssid::new(name).unwrap()
@@ -197,6 +197,50 @@ fn a_pipe_that_takes_nothing_stops_the_peer_and_ends_in_a_dead_link() {
     bench.run_until(120_000);
     let lost = SessionEvent::Lost(LostReason::HeartbeatTimeout);
     bench.check_events(&[(58_066, lost)]);
+}
+
+#[test]
+fn a_server_that_pings_before_it_accepts_leaves_room_for_the_info_frame() {
+    let mut bench = Bench::start(40);
+    bench.sent.clear();
+    bench.is_pipe_stuck = true;
+    let pings = (0..380).flat_map(|_| [6, 0, 9, 0, 0]);
+    let bytes: Vec<u8> = pings.chain([0, 0, 1, 0, 200]).collect();
+    let left = bench.receive(&bytes);
+    bench.is_pipe_stuck = false;
+    bench.settle();
+    bench.settle();
+    bench.receive(&bytes[bytes.len() - left..]);
+    bench.run_until(100);
+    assert!(matches!(bench.events[..], [(0, SessionEvent::LoggedIn { .. })]), "{:?}", bench.events);
+    let sent: Vec<_> = bench.sent.iter().map(|(_, text)| text.split('|').next().unwrap()).collect();
+    assert_eq!(sent[..380], ["Response 9 200"; 380]);
+    assert_eq!(sent[380..], ["Internal 2 mcu"]);
+}
+
+#[test]
+fn the_longest_info_frame_and_name_fit_what_is_kept_for_them() {
+    let field = "a field of an identity may have 64 bytes, which is more than any";
+    let identity = Identity {
+        template_id: "TMPL0123456789012345678901234567",
+        firmware_version: "12.34.56-beta1",
+        firmware_type: field,
+        build: field,
+        board: field,
+        ..SAMPLE
+    };
+    let mut session = Session::new(sample(identity), Heartbeat::from_secs(3_600).unwrap());
+    let mut app = Recorder::default();
+    let mut out = [0; 1_024];
+    session.start(Instant::ZERO, &Token::new(TOKEN).unwrap());
+    session.transmit(&mut out);
+    session.handle_received(Instant::ZERO, &[0, 0, 1, 0, 200]);
+    assert!(matches!(session.poll(Instant::ZERO, &mut app), Some(SessionEvent::LoggedIn { .. })));
+    session.send_hotspot_name(Instant::ZERO, &ssid(&[b'x'; 32])).unwrap();
+    session.poll(Instant::from_secs(1), &mut app);
+    session.poll(Instant::from_secs(2), &mut app);
+    assert_eq!(session.transmit(&mut out), 311 + 59);
+    const { assert!(311 + 59 <= LOGIN_RESERVE) };
 }
 
 #[test]
