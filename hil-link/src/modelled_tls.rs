@@ -37,8 +37,8 @@ pub enum Certificate {
     UnknownAuthority,
 }
 
-/// The client's side.
-#[derive(Debug, Default)]
+/// The client's side. It has no `Debug`: a login waits in its buffers as it is, token included.
+#[derive(Default)]
 pub struct ClientChannel {
     name: Vec<u8, HOST_LEN_MAX>,
     state: ClientState,
