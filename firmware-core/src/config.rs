@@ -9,7 +9,9 @@ use smoltcp::wire::Ipv4Address;
 
 /// IEEE 802.11: an SSID is 0 to 32 octets, in no particular encoding.
 pub const SSID_LEN_MAX: usize = 32;
-/// IEEE 802.11i: a passphrase is 8 to 63 characters; 64 are a raw key in hexadecimal.
+/// IEEE 802.11i: a passphrase is 8 to 63 characters.
+pub const PASSPHRASE_LEN_MIN: usize = 8;
+/// IEEE 802.11i: 64 characters are a raw key in hexadecimal.
 pub const PASSPHRASE_LEN_MAX: usize = 64;
 /// Blynk: 24 random bytes in URL-safe base64.
 pub const TOKEN_LEN: usize = 32;
@@ -88,6 +90,17 @@ impl Passphrase {
     /// Whether the network is open.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a network can have this secret: none, 8 to 63 bytes without NUL, or 64 hexadecimal digits.
+    pub fn is_usable(&self) -> bool {
+        match self.0.len() {
+            0 => true,
+            // A NUL is no character of a passphrase, and drivers written in C would end there.
+            PASSPHRASE_LEN_MIN..PASSPHRASE_LEN_MAX => !self.0.contains(&0),
+            PASSPHRASE_LEN_MAX => self.0.iter().all(u8::is_ascii_hexdigit),
+            _ => false,
+        }
     }
 }
 

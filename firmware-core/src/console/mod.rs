@@ -191,7 +191,7 @@ pub enum ConnectError {
     Token,
     /// The network name is longer than 32 bytes, which Edgent would cut.
     Ssid,
-    /// The passphrase is longer than 64 bytes, which Edgent would cut, or there are words behind it.
+    /// The passphrase is one that no network can have, or there are words behind it.
     Passphrase,
 }
 
@@ -244,7 +244,9 @@ fn parse_connect(mut words: Words<'_>) -> Result<ConnectRequest, ConnectError> {
         ssid: Ssid::new(&ssid.text()).filter(|ssid| !ssid.is_empty()).ok_or(ConnectError::Ssid)?,
         passphrase: match passphrase {
             None => Passphrase::default(),
-            Some(word) => Passphrase::new(&word.text()).ok_or(ConnectError::Passphrase)?,
+            Some(word) => {
+                Passphrase::new(&word.text()).filter(Passphrase::is_usable).ok_or(ConnectError::Passphrase)?
+            }
         },
     })
 }

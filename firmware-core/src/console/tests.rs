@@ -129,16 +129,22 @@ fn connect_takes_a_token_a_network_and_perhaps_a_passphrase() {
     check_connect("short net", Err(ConnectError::Token));
     check_connect(&format!("{TOKEN}x net pass"), Err(ConnectError::Token));
     check_connect(&format!("{TOKEN} net"), Ok((b"net", b"")));
-    check_connect(&format!("{TOKEN} net pass"), Ok((b"net", b"pass")));
+    check_connect(&format!("{TOKEN} net hunter22"), Ok((b"net", b"hunter22")));
     check_connect(
-        &format!("{TOKEN} My\\ Net\\x20\\\\ caf\\xC3\\xA9\\n"),
-        Ok((b"My Net \\", b"caf\xC3\xA9\n")),
+        &format!("{TOKEN} My\\ Net\\x20\\\\ caf\\xC3\\xA9bar\\n"),
+        Ok((b"My Net \\", b"caf\xC3\xA9bar\n")),
     );
     check_connect(&format!("{TOKEN} \\xZZ\\q\\"), Ok((b"xZZq\\", b"")));
     check_connect(&format!("{TOKEN} net two words"), Err(ConnectError::Passphrase));
-    check_connect(&format!("{TOKEN} {} {}", "s".repeat(32), "p".repeat(64)), Ok((&[b's'; 32], &[b'p'; 64])));
-    check_connect(&format!("{TOKEN} {} pass", "s".repeat(33)), Err(ConnectError::Ssid));
-    check_connect(&format!("{TOKEN} net {}", "p".repeat(65)), Err(ConnectError::Passphrase));
+    check_connect(&format!("{TOKEN} {} {}", "s".repeat(32), "a".repeat(64)), Ok((&[b's'; 32], &[b'a'; 64])));
+    check_connect(&format!("{TOKEN} {} hunter22", "s".repeat(33)), Err(ConnectError::Ssid));
+}
+
+#[test]
+fn connect_takes_no_passphrase_that_config_refuses() {
+    for passphrase in ["hunter2", &"p".repeat(64), &"a".repeat(65), "hunter\\x0022"] {
+        check_connect(&format!("{TOKEN} net {passphrase}"), Err(ConnectError::Passphrase));
+    }
 }
 
 #[test]

@@ -16,8 +16,6 @@ use crate::config::{
     Ssid, StaticIp, TOKEN_LEN, Token,
 };
 
-/// IEEE 802.11i: a passphrase has at least 8 characters.
-pub const PASSPHRASE_LEN_MIN: usize = 8;
 /// RFC 1035 section 2.3.4.
 const LABEL_LEN_MAX: usize = 63;
 /// `255.255.255.255`, or a port number, with room for the spaces of a sloppy sender.
@@ -95,14 +93,7 @@ fn parse_ssid(arguments: &Arguments<'_>) -> Result<Ssid, Invalid> {
 fn parse_passphrase(value: Option<Value<'_>>) -> Result<Passphrase, Invalid> {
     let Some(value) = value else { return Ok(Passphrase::default()) };
     let bytes = value.decode::<PASSPHRASE_LEN_MAX>().map_err(|_| Invalid::Passphrase)?;
-    let is_valid = match bytes.len() {
-        0 => true,
-        // A NUL is no character of a passphrase, and drivers written in C would end there.
-        PASSPHRASE_LEN_MIN..PASSPHRASE_LEN_MAX => !bytes.contains(&0),
-        PASSPHRASE_LEN_MAX => bytes.iter().all(u8::is_ascii_hexdigit),
-        _ => false,
-    };
-    Passphrase::new(&bytes).filter(|_| is_valid).ok_or(Invalid::Passphrase)
+    Passphrase::new(&bytes).filter(Passphrase::is_usable).ok_or(Invalid::Passphrase)
 }
 
 fn parse_token(value: Option<Value<'_>>) -> Result<Token, Invalid> {
