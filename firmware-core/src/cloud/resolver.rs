@@ -138,8 +138,8 @@ impl Resolver {
         }
     }
 
-    /// Begins a lookup and forgets any earlier one. A dotted address needs no servers. The seed chooses the
-    /// queries' ids and must be hard to guess.
+    /// Begins a lookup and forgets any earlier one. A dotted address needs no servers, and 0.0.0.0 is none. The
+    /// seed chooses the queries' ids and must be hard to guess.
     pub fn start(&mut self, now: Instant, host: &str, servers: &[Ipv4Address], seed: u64) {
         *self = Self { seed, ..Self::new() };
         if let Ok(address) = host.parse() {
@@ -151,12 +151,13 @@ impl Resolver {
             self.state = State::Done(Err(ResolveError::BadName));
             return;
         };
-        if servers.is_empty() {
+        let known = servers.iter().copied().filter(|server| !server.is_unspecified());
+        self.servers = known.take(SERVERS_MAX).collect();
+        if self.servers.is_empty() {
             self.state = State::Done(Err(ResolveError::NoServers));
             return;
         }
         self.host = name;
-        self.servers = servers.iter().take(SERVERS_MAX).copied().collect();
         self.state = State::Pausing(now);
     }
 
