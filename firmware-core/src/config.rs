@@ -3,6 +3,7 @@
 //! Everything is bounded by the standard it comes from and refused, never cut, when it is longer.
 
 use core::fmt;
+use core::net::Ipv4Addr;
 
 use heapless::{String, Vec};
 use smoltcp::wire::Ipv4Address;
@@ -17,6 +18,8 @@ pub const PASSPHRASE_LEN_MAX: usize = 64;
 pub const TOKEN_LEN: usize = 32;
 /// RFC 1035 section 2.3.4: 255 octets on the wire are at most 253 characters of text.
 pub const HOST_LEN_MAX: usize = 253;
+/// RFC 1035 section 2.3.4.
+const LABEL_LEN_MAX: usize = 63;
 
 /// Where Edgent connects unless the phone says otherwise (`CONFIG_DEFAULT_SERVER`).
 pub const DEFAULT_HOST: &str = "blynk.cloud";
@@ -134,6 +137,20 @@ impl fmt::Debug for Token {
 
 /// A server name or dotted address, 1 to 253 characters.
 pub type Host = String<HOST_LEN_MAX>;
+
+/// Whether a text is a host name (RFC 1123 section 2.1, and `_` as local networks use it) or an address.
+pub fn is_host(host: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=LABEL_LEN_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // No top-level domain is a number, so that this is an address or nothing; nor is one empty.
+    let ends_in_number =
+        host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    if ends_in_number { host.parse::<Ipv4Addr>().is_ok() } else { host.split('.').all(is_label) }
+}
 
 /// A fixed address in place of DHCP. Unset fields are 0.0.0.0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use crate::cloud::codec::{
     BODY_LEN_MAX, Command, DecodeError, Decoder, Frame, Params, Status, ZeroId, params,
 };
 use crate::cloud::outgoing::{Link, Outgoing, SendError};
-use crate::config::{Host, Ssid, Token};
+use crate::config::{Host, Ssid, Token, is_host};
 use crate::console::Line;
 use crate::product::Product;
 use crate::{Duration, Instant};
@@ -132,7 +132,7 @@ pub enum LostReason {
     ZeroId,
     /// The server announced a body longer than 1024 bytes.
     Oversize,
-    /// The server sent a redirect to nowhere: no host, a host over 63 bytes, or no valid port.
+    /// The server sent a redirect to nowhere: no host name or address of at most 63 bytes, or no valid port.
     BadRedirect,
 }
 
@@ -468,7 +468,7 @@ fn on_redirect(values: Params<'_>) -> Verdict {
 }
 
 fn redirect_target(mut values: Params<'_>) -> Option<(Host, u16)> {
-    let host = values.next_text().filter(|host| (1..=REDIRECT_HOST_LEN_MAX).contains(&host.len()))?;
+    let host = values.next_text().filter(|host| host.len() <= REDIRECT_HOST_LEN_MAX && is_host(host))?;
     let port = match values.next() {
         None => REDIRECT_PORT_DEFAULT,
         Some(port) => core::str::from_utf8(port).ok()?.parse().ok().filter(|port| *port != 0)?,

@@ -5,7 +5,6 @@
 //! cannot succeed costs a minute. Arguments nobody knows (`if`, `port`) are ignored.
 
 use core::fmt;
-use core::net::Ipv4Addr;
 
 use heapless::String;
 use smoltcp::wire::Ipv4Address;
@@ -13,11 +12,9 @@ use smoltcp::wire::Ipv4Address;
 use super::form::{Arguments, Value};
 use crate::config::{
     Config, DEFAULT_HOST, DEFAULT_PORT, HOST_LEN_MAX, Host, PASSPHRASE_LEN_MAX, Passphrase, SSID_LEN_MAX,
-    Ssid, StaticIp, TOKEN_LEN, Token,
+    Ssid, StaticIp, TOKEN_LEN, Token, is_host,
 };
 
-/// RFC 1035 section 2.3.4.
-const LABEL_LEN_MAX: usize = 63;
 /// `255.255.255.255`, or a port number, with room for the spaces of a sloppy sender.
 const SHORT_TEXT_LEN_MAX: usize = 24;
 
@@ -107,20 +104,6 @@ fn parse_host(value: Option<Value<'_>>) -> Result<Host, Invalid> {
         return Host::try_from(DEFAULT_HOST).map_err(|_| Invalid::Host);
     }
     if is_host(&host) { Ok(host) } else { Err(Invalid::Host) }
-}
-
-/// Whether a text is a host name (RFC 1123 section 2.1, and `_` as local networks use it) or an address.
-fn is_host(host: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=LABEL_LEN_MAX).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    // No top-level domain is a number, so that this is an address or nothing.
-    let ends_in_number =
-        host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
-    if ends_in_number { host.parse::<Ipv4Addr>().is_ok() } else { host.split('.').all(is_label) }
 }
 
 fn parse_port(value: Option<Value<'_>>) -> Result<u16, Invalid> {

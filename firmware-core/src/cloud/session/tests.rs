@@ -279,6 +279,10 @@ fn a_redirect_names_a_usable_target_or_ends_the_session() {
     for body in [&b""[..], b"\x0080", b"a\x000", b"a\x0065536", b"a\0b", b"a\0\xFF", b"\xFF\x0080"] {
         check_redirect(body, bad.clone());
     }
+    // The target is printed on the console, where a line end or an escape would pass for the device's own.
+    for host in ["a b", "a\r\n[1] RUNNING", "\u{1B}[2J", "-a", "a:443"] {
+        check_redirect(host.as_bytes(), bad.clone());
+    }
 }
 
 /// When pings leave and when the link is given up: blynk-protocol 2.2.
