@@ -26,7 +26,7 @@ pub const DEFAULT_HOST: &str = "blynk.cloud";
 /// The TLS port Edgent connects to unless the phone says otherwise (`CONFIG_DEFAULT_PORT`).
 pub const DEFAULT_PORT: u16 = 443;
 
-/// A network name: 1 to 32 bytes that need not be UTF-8.
+/// A network name: 0 to 32 bytes that need not be UTF-8. Only a hidden network's is empty, in a beacon.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Ssid(Vec<u8, SSID_LEN_MAX>);
 
@@ -41,7 +41,7 @@ impl Ssid {
         &self.0
     }
 
-    /// Whether the name has no bytes, as a hidden network's has in a beacon.
+    /// Whether the name has no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -255,5 +255,60 @@ impl ProvisionError {
     /// The error with this number, if there is one.
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|error| error.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_shown(ssid: &[u8], expected: &str) {
+        assert_eq!(Ssid::new(ssid).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn a_network_name_controls_no_terminal() {
+        check_shown(b"HomeNet", "HomeNet");
+        check_shown("caf\u{e9} \u{1F4F6}".as_bytes(), "caf\u{e9} \u{1F4F6}");
+        check_shown(b"a\x1B[2J\r\n\0\x7F", "a\\x1B[2J\\x0D\\x0A\\x00\\x7F");
+        check_shown(b"\xC2\x9B\xFF", "\\xC2\\x9B\\xFF");
+        check_shown(b"", "");
+    }
+
+    #[test]
+    fn nothing_is_cut_to_fit() {
+        assert!(Ssid::new(&[b'x'; 32]).is_some() && Ssid::new(&[b'x'; 33]).is_none());
+        assert!(Passphrase::new(&[b'x'; 64]).is_some() && Passphrase::new(&[b'x'; 65]).is_none());
+        for len in [0, 31, 33] {
+            assert!(Token::new(&std::vec![b'x'; len]).is_none(), "{len}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let passphrase = Passphrase::new(b"correct horse").unwrap();
+        let token = Token::new(&[b'x'; 32]).unwrap();
+        assert_eq!(format!("{passphrase:?} {token:?} {:?}", Passphrase::default()), "*** *** none");
+    }
+
+    #[test]
+    fn every_error_has_its_own_code() {
+        let codes = [700, 701, 702, 703, 704, 710, 711, 720, 722, 723];
+        assert_eq!(ProvisionError::ALL.map(ProvisionError::code), codes);
+        for (code, error) in codes.into_iter().zip(ProvisionError::ALL) {
+            assert_eq!(ProvisionError::from_code(code), Some(error));
+        }
+        assert_eq!((ProvisionError::from_code(0), ProvisionError::from_code(705)), (None, None));
+    }
+
+    #[test]
+    fn two_ports_are_plain() {
+        for (port, expected) in [(80, false), (8080, false), (443, true), (9443, true), (81, true)] {
+            assert_eq!(port_uses_tls(port), expected, "{port}");
+        }
     }
 }

@@ -25,17 +25,17 @@ pub struct Product {
 pub struct Identity<'a> {
     /// `TMPL` and the rest of the template's id, from the cloud's console.
     pub template_id: &'a str,
-    /// The template's name, part of the access point's name.
+    /// The template's name, 1 to 64 bytes, of which the access point's name has the first ones.
     pub template_name: &'a str,
-    /// The firmware's version, 1 to 14 characters.
+    /// The firmware's version, 1 to 14 bytes.
     pub firmware_version: &'a str,
-    /// When the firmware was built, `Mmm dd yyyy hh:mm:ss`.
+    /// When the firmware was built, `Mmm dd yyyy hh:mm:ss`; at most 64 bytes.
     pub build: &'a str,
-    /// The board, as told to the cloud (`dev`).
+    /// The board, as told to the cloud (`dev`); at most 64 bytes.
     pub board: &'a str,
     /// The access point's prefix, 1 to 20 letters, digits and spaces.
     pub vendor: &'a str,
-    /// What the cloud may update the device with; empty for the template id.
+    /// What the cloud may update the device with, at most 64 bytes; empty for the template id.
     pub firmware_type: &'a str,
     /// Whether the access point answers every name and redirects the phones' connectivity probes.
     pub captive_portal: bool,
@@ -44,24 +44,26 @@ pub struct Identity<'a> {
 /// Why an identity is not a product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProductError {
-    /// The template id does not start with `TMPL` followed by letters or digits.
+    /// The template id is not `TMPL` followed by 1 to 28 letters, digits, `-` or `_`.
     TemplateId,
-    /// The template name is empty.
+    /// The template name is empty or longer than 64 bytes.
     TemplateName,
-    /// The firmware version is empty or longer than 14 characters.
+    /// The firmware version is empty or longer than 14 bytes.
     FirmwareVersion,
     /// The vendor prefix is empty, longer than 20 characters, or has other than letters, digits, spaces.
     Vendor,
-    /// A field is longer than the info frame has room for, or holds a NUL byte.
+    /// A field is longer than 64 bytes, or holds a NUL byte, which would make two parameters of it.
     Field,
 }
 
 impl fmt::Display for ProductError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TemplateId => "the template id must be `TMPL` followed by 1 to 28 letters or digits",
+            Self::TemplateId => {
+                "the template id must be `TMPL` followed by 1 to 28 letters, digits, `-` or `_`"
+            }
             Self::TemplateName => "the template name must have 1 to 64 bytes",
-            Self::FirmwareVersion => "the firmware version must have 1 to 14 characters",
+            Self::FirmwareVersion => "the firmware version must have 1 to 14 bytes",
             Self::Vendor => "the vendor prefix must be 1 to 20 letters, digits or spaces",
             Self::Field => "a product field is longer than 64 bytes or holds a NUL byte",
         })
@@ -221,5 +223,75 @@ pub(crate) const fn sample(identity: Identity<'static>) -> Product {
     match Product::new(identity) {
         Ok(product) => product,
         Err(_) => panic!("the product of the tests"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(identity: Identity<'static>, expected: Result<(), ProductError>) {
+        assert_eq!(Product::new(identity).map(|_| ()), expected, "{identity:?}");
+    }
+
+    /// As long as a field may be, and a byte more.
+    const FIELD: &str = "a field of an identity may have 64 bytes, which is more than any";
+    const LONG_FIELD: &str = "a field of an identity may have 64 bytes, which is more than any ";
+
+    #[test]
+    fn a_template_id_is_tmpl_and_something() {
+        for template_id in ["TMPL1", "TMPLaZ09_-", "TMPL0123456789012345678901234567"] {
+            check(Identity { template_id, ..SAMPLE }, Ok(()));
+        }
+        for template_id in [
+            "",
+            "TMPL",
+            "tmpl1",
+            "XTMPL1",
+            "TMPL 1",
+            "TMPL\u{e4}",
+            "TMPL\0",
+            "TMPL01234567890123456789012345678",
+        ] {
+            check(Identity { template_id, ..SAMPLE }, Err(ProductError::TemplateId));
+        }
+    }
+
+    #[test]
+    fn names_and_versions_are_there_and_fit() {
+        check(Identity { template_name: FIELD, firmware_version: "12.34.56-beta1", ..SAMPLE }, Ok(()));
+        for template_name in ["", LONG_FIELD] {
+            check(Identity { template_name, ..SAMPLE }, Err(ProductError::TemplateName));
+        }
+        for firmware_version in ["", "12.34.56-beta12"] {
+            check(Identity { firmware_version, ..SAMPLE }, Err(ProductError::FirmwareVersion));
+        }
+    }
+
+    #[test]
+    fn a_prefix_has_what_the_console_allows() {
+        check(Identity { vendor: "Twenty letters 4 you", ..SAMPLE }, Ok(()));
+        for vendor in ["", "Twenty letters, 4 you", "Twenty 1 letters 4 us", "Caf\u{e9}", "A-B"] {
+            check(Identity { vendor, ..SAMPLE }, Err(ProductError::Vendor));
+        }
+    }
+
+    #[test]
+    fn no_field_is_longer_than_its_frame_or_ends_in_the_middle() {
+        check(Identity { build: FIELD, board: FIELD, firmware_type: FIELD, ..SAMPLE }, Ok(()));
+        for bad in [LONG_FIELD, "a\0b"] {
+            check(Identity { build: bad, ..SAMPLE }, Err(ProductError::Field));
+            check(Identity { board: bad, ..SAMPLE }, Err(ProductError::Field));
+            check(Identity { firmware_type: bad, ..SAMPLE }, Err(ProductError::Field));
+        }
+        check(Identity { template_name: "a\0b", ..SAMPLE }, Err(ProductError::Field));
+        check(Identity { firmware_version: "a\0b", ..SAMPLE }, Err(ProductError::Field));
+    }
+
+    #[test]
+    fn the_firmware_type_is_the_template_unless_the_product_says_otherwise() {
+        assert_eq!(sample(SAMPLE).firmware_type(), SAMPLE.template_id);
+        assert_eq!(sample(Identity { firmware_type: "lamp", ..SAMPLE }).firmware_type(), "lamp");
     }
 }

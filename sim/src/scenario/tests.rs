@@ -429,7 +429,7 @@ fn a_product_that_firmware_would_refuse_is_refused() {
     check_error(
         &format!("{HEAD}product: {{ template_id: lamp }}\nsteps:\n  - power: on\n"),
         "
-error: the template id must be `TMPL` followed by 1 to 28 letters or digits
+error: the template id must be `TMPL` followed by 1 to 28 letters, digits, `-` or `_`
  --> story.yaml:4:10
   |
 4 | product: { template_id: lamp }
