@@ -1,7 +1,7 @@
 //! The way into the cloud: resolve, connect, secure, log in, follow redirects, and carry the session.
 
 use smoltcp::socket::{tcp, udp};
-use smoltcp::wire::Ipv4Address;
+use smoltcp::wire::{IpAddress, Ipv4Address};
 
 use super::{Net, TCP_SOCKETS};
 use crate::application::Application;
@@ -173,6 +173,13 @@ impl Uplink {
             Phase::Idle => None,
             Phase::Resolving => self.poll_resolver(now, net),
             Phase::Resolved(address) => Some(self.connect(now, net, address)),
+            Phase::Connecting { .. } | Phase::Securing { .. } if is_stranded(net) => {
+                Some(self.give_up(net, UplinkEvent::ConnectFailed))
+            }
+            Phase::Open if is_stranded(net) => {
+                self.session.close(now, application);
+                Some(self.give_up(net, UplinkEvent::Lost(None)))
+            }
             Phase::Connecting { until } => self.poll_connecting(now, net, until, secure, application),
             Phase::Securing { until } => self.poll_securing(now, net, until, secure?),
             Phase::Open if self.tls => self.poll_secure_session(now, net, secure?, application),
@@ -197,7 +204,7 @@ impl Uplink {
         let [handle, _] = net.udp;
         let socket = net.udp_mut(handle);
         while let Ok((message, meta)) = socket.recv() {
-            let smoltcp::wire::IpAddress::Ipv4(from) = meta.endpoint.addr;
+            let IpAddress::Ipv4(from) = meta.endpoint.addr;
             if meta.endpoint.port == DNS_PORT {
                 self.resolver.handle_received(now, from, message);
             }
@@ -411,6 +418,12 @@ impl Uplink {
 /// the server sent behind it must not wait.
 fn is_news(event: &SessionEvent) -> bool {
     !matches!(event, SessionEvent::Print(_) | SessionEvent::Ignored(_))
+}
+
+/// Whether the connection belongs to an address that a renewed lease has replaced: nothing reaches it any more.
+fn is_stranded(net: &mut Net) -> bool {
+    let address = net.address().map(IpAddress::Ipv4);
+    cloud_socket(net).local_endpoint().is_some_and(|local| Some(local.addr) != address)
 }
 
 /// The socket that carries the session: the last one, which serves a phone in the other role.

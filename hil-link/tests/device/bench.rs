@@ -171,6 +171,14 @@ impl Bench {
         self.without_history()
     }
 
+    /// Stores the configuration as valid, but without an address: the router lends this one.
+    pub(crate) fn with_lent(mut self, ip: Ipv4Address) -> Self {
+        let config = Config { static_ip: None, ..config(self.cloud.port()) };
+        Store::new().save_valid(self.platform.flash_mut(), &config).unwrap();
+        self.cloud.lent = Some(ip);
+        self.without_history()
+    }
+
     /// Stores the configuration as a trial.
     pub(crate) fn with_trial(mut self) -> Self {
         let config = config(if self.cloud_is_encrypted() { 443 } else { 8_080 });

@@ -3,6 +3,7 @@
 use firmware_core::hal::RadioEvent;
 use firmware_core::trace::State;
 use hil_link::modelled_tls::Certificate;
+use smoltcp::wire::Ipv4Address;
 
 use super::bench::{Air, Bench};
 
@@ -152,6 +153,22 @@ fn a_lost_session_is_opened_again() {
     assert_eq!(bench.state(), State::ConnectingCloud);
     bench.run_until(State::Running, 6_000);
     assert_eq!(bench.application().connections, 2);
+}
+
+#[test]
+fn a_renewal_that_brings_another_address_brings_a_new_session() {
+    for port in [8_080, 443] {
+        let mut bench = Bench::new(port).with_lent(Ipv4Address::new(192, 168, 1, 60)).booted();
+        bench.run_until(State::Running, 1_000);
+        bench.cloud.lent = Some(Ipv4Address::new(192, 168, 1, 61));
+        bench.run_ms(29_000);
+        assert_eq!((bench.state(), bench.cloud.logins()), (State::Running, 1));
+        bench.run_ms(8_000);
+        assert!(bench.effects.contains(&"Address { ip: 192.168.1.61, fixed: false }".to_string()));
+        // The heartbeat alone would find out after 58 s.
+        assert_eq!((bench.state(), bench.cloud.logins()), (State::Running, 2));
+        assert_eq!(bench.application().connections, 2);
+    }
 }
 
 #[test]

@@ -7,8 +7,10 @@ use hil_link::modelled_tls::{Certificate, read_client_hello, write_server_hello}
 use hil_link::queues::FRAME_LEN_MAX;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
-use smoltcp::socket::tcp;
-use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+use smoltcp::socket::{tcp, udp};
+use smoltcp::wire::{
+    DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, IpEndpoint, Ipv4Address, Ipv4Cidr,
+};
 
 /// Frames on their way to and from a host.
 #[derive(Default)]
@@ -117,6 +119,14 @@ impl Host {
         self.sockets.remove(handle);
     }
 
+    /// Listens for datagrams.
+    fn bind(&mut self, port: u16) -> SocketHandle {
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4_096]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        socket.bind(port).unwrap();
+        self.sockets.add(socket)
+    }
+
     pub(crate) fn listen(&mut self, port: u16) -> SocketHandle {
         let handle = self.add();
         self.socket(handle).listen(port).unwrap();
@@ -149,9 +159,16 @@ impl Host {
 /// Connections that a cloud takes at once: more than a device ever leaves behind.
 const CONNECTIONS: usize = 16;
 
-/// A cloud server that does what the test says.
+/// How long an address is lent for; smoltcp's client renews it after half of that.
+const LEASE_S: u32 = 60;
+
+/// A cloud server that does what the test says, on a router that lends one address.
 pub(crate) struct Cloud {
     pub(crate) host: Host,
+    /// Whoever asks gets this address, and keeps it no longer than that.
+    pub(crate) lent: Option<Ipv4Address>,
+    ip: Ipv4Address,
+    dhcp: SocketHandle,
     port: u16,
     connections: Vec<Connection>,
     /// What its certificate says; `None` when it never answers a hello.
@@ -173,8 +190,12 @@ impl Cloud {
         let mut host = Host::new(now, 0xC0, ip);
         let connection = |_| Connection { handle: host.listen(port), bytes: Vec::new(), is_greeted: false };
         let connections = (0..CONNECTIONS).map(connection).collect();
+        let dhcp = host.bind(67);
         Self {
             host,
+            lent: None,
+            ip,
+            dhcp,
             port,
             connections,
             certificate: Some(Certificate::Good),
@@ -203,7 +224,34 @@ impl Cloud {
         for index in 0..CONNECTIONS {
             self.serve(index);
         }
+        self.lend();
         self.host.poll(now);
+    }
+
+    fn lend(&mut self) {
+        let socket = self.host.sockets.get_mut::<udp::Socket<'_>>(self.dhcp);
+        while let Ok((request, _)) = socket.recv() {
+            let Some(your_ip) = self.lent else { continue };
+            let packet = DhcpPacket::new_checked(request).unwrap();
+            let asked = DhcpRepr::parse(&packet).unwrap();
+            let is_discover = asked.message_type == DhcpMessageType::Discover;
+            let reply = DhcpRepr {
+                message_type: if is_discover { DhcpMessageType::Offer } else { DhcpMessageType::Ack },
+                your_ip,
+                subnet_mask: Some(Ipv4Address::new(255, 255, 255, 0)),
+                router: Some(self.ip),
+                server_identifier: Some(self.ip),
+                lease_duration: Some(LEASE_S),
+                requested_ip: None,
+                parameter_request_list: None,
+                max_size: None,
+                additional_options: &[],
+                ..asked
+            };
+            let mut bytes = vec![0; reply.buffer_len()];
+            reply.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).unwrap();
+            socket.send_slice(&bytes, IpEndpoint::new(Ipv4Address::BROADCAST.into(), 68)).unwrap();
+        }
     }
 
     /// Sends frames in one piece: command, id and body each.
@@ -228,7 +276,7 @@ impl Cloud {
     }
 
     fn serve(&mut self, index: usize) {
-        let Self { host, port, connections, certificate, login_answer, received } = self;
+        let Self { host, port, connections, certificate, login_answer, received, .. } = self;
         let Connection { handle, bytes, is_greeted } = &mut connections[index];
         let socket = host.socket(*handle);
         if socket.state() == tcp::State::CloseWait {
