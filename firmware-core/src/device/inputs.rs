@@ -326,7 +326,10 @@ impl<A: Application> Device<A> {
                 self.net.poll_egress(now, platform.phy());
                 self.input(now, platform, &Input::Redirected);
             }
-            UplinkEvent::TooManyRedirects => self.input(now, platform, &Input::CloudFailed),
+            UplinkEvent::TooManyRedirects => {
+                self.log(now, platform, format_args!("Too many redirects"));
+                self.input(now, platform, &Input::CloudFailed);
+            }
             UplinkEvent::Lost(reason) => {
                 platform.trace(Event::SessionLost);
                 match reason {

@@ -19,7 +19,8 @@ use crate::{Duration, Instant};
 const CONNECT_LIMIT: Duration = Duration::from_secs(6);
 /// A handshake that is not done by then is not getting done (new Edgent's limit).
 const SECURE_LIMIT: Duration = Duration::from_secs(10);
-/// Redirects followed in a row; a chain that is longer leads nowhere.
+/// Redirects followed before the configured server is asked again, after a pause: a longer chain leads nowhere,
+/// and servers that send the device to and fro must not do so at full speed.
 const HOPS_MAX: u8 = 5;
 /// Bytes moved at once between session, channel and socket.
 const STAGE_LEN: usize = 256;
