@@ -350,20 +350,25 @@ fn poll_client(
         }
         Client::Closing { until } | Client::Lingering { until } => {
             let until = *until;
-            // What is still being sent to us is of no interest, but must not fill the window.
-            let _ = socket.recv(|bytes| (bytes.len(), ()));
-            // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
-            // A reset might take from a phone what it has received and not read yet.
-            let has_everything = matches!(client, Client::Lingering { .. }) && until <= now;
-            if socket.state() == tcp::State::TimeWait || has_everything {
-                free(client, socket);
-            } else if until <= now {
-                reset(now, client, socket);
-            } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
-                *client = Client::Lingering { until: now + LINGER_LIMIT };
-            }
+            finish_closing(now, client, socket, until);
             None
         }
+    }
+}
+
+/// Waits for the end of a connection whose answer is complete, until its time is up.
+fn finish_closing(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'static>, until: Instant) {
+    // What is still being sent to us is of no interest, but must not fill the window.
+    let _ = socket.recv(|bytes| (bytes.len(), ()));
+    // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
+    // A reset might take from a phone what it has received and not read yet.
+    let has_everything = matches!(client, Client::Lingering { .. }) && until <= now;
+    if socket.state() == tcp::State::TimeWait || has_everything {
+        free(client, socket);
+    } else if until <= now {
+        reset(now, client, socket);
+    } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {
+        *client = Client::Lingering { until: now + LINGER_LIMIT };
     }
 }
 
