@@ -1,4 +1,4 @@
-//! Text that more than one room writes: MAC addresses, and strings inside JSON.
+//! Text that more than one room writes or reads: MAC addresses, strings inside JSON, hexadecimal digits.
 //!
 //! It knows no document; what a key means and where a string stands is the business of its room.
 
@@ -45,6 +45,11 @@ impl Display for JsonString<'_> {
         })?;
         f.write_char('"')
     }
+}
+
+/// The value of a hexadecimal digit of either case.
+pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// Writes bytes as text, each character by `escape`.

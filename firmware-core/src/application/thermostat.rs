@@ -32,7 +32,7 @@ pub const CONTROL_INTERVAL: Duration = Duration::from_secs(60);
 const TARGET_MIN: Tenths = Tenths(50);
 const TARGET_MAX: Tenths = Tenths(300);
 const TARGET_DEFAULT: Tenths = Tenths(200);
-/// The heating is switched this far from the target, so that it does not chatter.
+/// The heating is switched this many tenths of a degree from the target, so that it does not chatter.
 const HYSTERESIS: i32 = 3;
 const TOO_COLD_BELOW: Tenths = Tenths(80);
 const TOO_COLD_UNTIL: Tenths = Tenths(90);

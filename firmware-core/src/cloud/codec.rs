@@ -101,24 +101,16 @@ pub struct Status(pub u16);
 impl Status {
     /// Done.
     pub const SUCCESS: Self = Self(200);
-    /// Too many messages.
-    pub const QUOTA_LIMIT: Self = Self(1);
     /// The command or operation is not known here.
     pub const ILLEGAL_COMMAND: Self = Self(2);
     /// Already logged in, which is as good as success.
     pub const ALREADY_REGISTERED: Self = Self(4);
     /// The server no longer knows who we are.
     pub const NOT_AUTHENTICATED: Self = Self(5);
-    /// Not allowed.
-    pub const NOT_ALLOWED: Self = Self(6);
-    /// The other device is offline.
-    pub const DEVICE_NOT_IN_NETWORK: Self = Self(7);
     /// No device has this token.
     pub const INVALID_TOKEN: Self = Self(9);
     /// The body does not fit the command.
     pub const ILLEGAL_BODY: Self = Self(11);
-    /// The server failed.
-    pub const SERVER_ERROR: Self = Self(19);
 }
 
 /// The first five bytes of a frame.

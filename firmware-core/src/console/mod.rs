@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 use heapless::Vec;
 
 use crate::config::{Config, DEFAULT_HOST, DEFAULT_PORT, Host, Passphrase, Ssid, Token};
+use crate::text::hex_digit;
 
 pub mod reply;
 
@@ -322,10 +323,6 @@ fn unescape(escape: u8, tail: &[u8]) -> (u8, &[u8]) {
         },
         (other, _) => (other, tail),
     }
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 fn is_space(byte: u8) -> bool {

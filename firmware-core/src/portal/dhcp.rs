@@ -28,10 +28,11 @@ pub const LEASE: Duration = Duration::from_secs(7_200);
 const OFFER_HOLD: Duration = Duration::from_secs(60);
 /// How long an address that a client found in use is left alone.
 const DECLINE_HOLD: Duration = Duration::from_secs(600);
-/// RFC 2131 section 4.4.5: half of the lease, and 7/8 of it.
-const RENEWAL_S: u32 = 3_600;
-const REBINDING_S: u32 = 6_300;
+/// [`LEASE`] as it travels.
 const LEASE_S: u32 = 7_200;
+/// RFC 2131 section 4.4.5: half of the lease, and 7/8 of it.
+const RENEWAL_S: u32 = LEASE_S / 2;
+const REBINDING_S: u32 = LEASE_S / 8 * 7;
 const SUBNET_MASK: Ipv4Address = Ipv4Address::new(255, 255, 255, 0);
 /// BOOTP messages have at least 300 bytes, and some clients insist (RFC 1542 section 2.1).
 const MESSAGE_LEN_MIN: usize = 300;

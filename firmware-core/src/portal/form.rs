@@ -3,7 +3,8 @@
 
 use heapless::Vec;
 
-use super::http::Request;
+use super::http::{Request, split_line};
+use crate::text::hex_digit;
 
 /// RFC 2046 section 5.1.1.
 const BOUNDARY_LEN_MAX: usize = 70;
@@ -102,10 +103,6 @@ impl<'a> Value<'a> {
     }
 }
 
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 fn pairs(encoded: &[u8]) -> impl Iterator<Item = Argument<'_>> {
     encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (key, value) = split_once(pair, b'=');
@@ -192,12 +189,6 @@ fn parameter<'a>(value: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
         let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
         name.trim_ascii().eq_ignore_ascii_case(wanted).then_some(unquoted.unwrap_or(value))
     })
-}
-
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let (line, rest) = bytes.split_at_checked(end)?;
-    Some((line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..)?))
 }
 
 /// What stands before and after the first separator; without one, everything and nothing.

@@ -200,7 +200,7 @@ fn take_request_line(buffer: &[u8], is_full: bool) -> Result<(&[u8], &[u8]), Sto
 }
 
 /// A line without its CR LF or LF, and what follows.
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = bytes.split_at_checked(end)?;
     Some((line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..)?))

@@ -11,7 +11,7 @@ use heapless::Vec;
 use smoltcp::wire::EthernetAddress;
 
 use super::PORTAL_URI;
-use super::http::{Request, Status};
+use super::http::Status;
 use crate::config::Ssid;
 use crate::hal::Network;
 use crate::product::Product;
@@ -132,11 +132,6 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer to a request: without its body when the method is `HEAD`.
-    pub fn to(request: &Request<'_>, content: Content) -> Self {
-        Self { content, head_only: request.is_head() }
-    }
-
     /// An answer with this content, without its body when `head_only`.
     pub const fn new(content: Content, head_only: bool) -> Self {
         Self { content, head_only }
@@ -157,11 +152,6 @@ impl Response {
         self.content.status()
     }
 
-    /// How many bytes the whole answer has.
-    pub fn len(&self, context: &Context<'_>) -> usize {
-        count(|out| self.render(context, out))
-    }
-
     /// Writes the answer's bytes from `offset` on into `out`; returns how many, 0 when none are left.
     pub fn write(&self, context: &Context<'_>, offset: usize, out: &mut [u8]) -> usize {
         let mut window = Window { skip: offset, out, written: 0 };
@@ -172,7 +162,9 @@ impl Response {
 
     fn render(&self, context: &Context<'_>, out: &mut impl Write) -> fmt::Result {
         let status = self.status();
-        let body_len = count(|out| self.content.render(context, out));
+        let mut body_len = Counter(0);
+        self.content.render(context, &mut body_len)?;
+        let Counter(body_len) = body_len;
         write!(out, "HTTP/1.1 {} {}\r\n", status.code(), status.reason())?;
         write!(out, "Content-Type: {}\r\nContent-Length: {body_len}\r\n", self.content.media_type())?;
         if self.content == Content::Redirect {
@@ -251,6 +243,7 @@ impl Write for Window<'_> {
     }
 }
 
+/// Counts the bytes of a text and keeps none.
 struct Counter(usize);
 
 impl Write for Counter {
@@ -258,13 +251,6 @@ impl Write for Counter {
         self.0 += text.len();
         Ok(())
     }
-}
-
-fn count(render: impl FnOnce(&mut Counter) -> fmt::Result) -> usize {
-    let mut counter = Counter(0);
-    // A counter never fails, and nothing else in the rendering does.
-    let _ = render(&mut counter);
-    counter.0
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ fn render(response: &Response, networks: &[Network]) -> String {
     let ap_bssid = EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x11]);
     let context =
         Context { product: &LAMP, ap_ssid: &ap_ssid, ap_bssid, mac: MAC, last_error: 722, networks };
-    let len = response.len(&context);
-    let mut whole = vec![0; len + 9];
-    assert_eq!(response.write(&context, 0, &mut whole), len);
+    let mut whole = vec![0; 16_384];
+    let len = response.write(&context, 0, &mut whole);
+    assert!(len < whole.len(), "an answer that leaves room is complete");
     whole.truncate(len);
     for size in [1, 7, 100, 536, len] {
         let mut parts = StdVec::new();
@@ -46,14 +46,10 @@ fn render(response: &Response, networks: &[Network]) -> String {
     String::from_utf8(whole).unwrap()
 }
 
-fn request(method: &str) -> Request<'_> {
-    Request { method, path: b"/", query: b"", content_type: b"", body: b"" }
-}
-
 /// The body of an answer whose head is in order.
 #[track_caller]
 fn body_of(content: Content, networks: &[Network], status: &str, media_type: &str) -> String {
-    let whole = render(&Response::to(&request("GET"), content), networks);
+    let whole = render(&Response::new(content, false), networks);
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
     let expected = [
         std::format!("HTTP/1.1 {status}"),
@@ -132,7 +128,7 @@ fn an_unknown_path_is_repeated_without_harm() {
 
 #[test]
 fn a_captive_portal_leads_to_the_page() {
-    let response = Response::to(&request("GET"), Content::Redirect);
+    let response = Response::new(Content::Redirect, false);
     assert_eq!(
         render(&response, &[]),
         "HTTP/1.1 302 Found\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\
@@ -142,8 +138,8 @@ fn a_captive_portal_leads_to_the_page() {
 
 #[test]
 fn head_tells_the_length_of_a_body_it_does_not_have() {
-    let full = render(&Response::to(&request("GET"), Content::BoardInfo), &[]);
-    let head = render(&Response::to(&request("HEAD"), Content::BoardInfo), &[]);
+    let full = render(&Response::new(Content::BoardInfo, false), &[]);
+    let head = render(&Response::new(Content::BoardInfo, true), &[]);
     assert_eq!(head, full[..full.find('{').unwrap()]);
 }
 
