@@ -8,6 +8,8 @@ use core::net::Ipv4Addr;
 use heapless::{String, Vec};
 use smoltcp::wire::Ipv4Address;
 
+use crate::text::Printable;
+
 /// IEEE 802.11: an SSID is 0 to 32 octets, in no particular encoding.
 pub const SSID_LEN_MAX: usize = 32;
 /// IEEE 802.11i: a passphrase is 8 to 63 characters.
@@ -50,22 +52,7 @@ impl Ssid {
 impl fmt::Display for Ssid {
     /// Writes the name as text; bytes that are not UTF-8 or that control a terminal appear as `\xNN`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() {
-                    let mut encoded = [0; 4];
-                    for byte in character.encode_utf8(&mut encoded).bytes() {
-                        write!(f, "\\x{byte:02X}")?;
-                    }
-                } else {
-                    fmt::Write::write_char(f, character)?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02X}")?;
-            }
-        }
-        Ok(())
+        Printable(&self.0).fmt(f)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Text that more than one room writes or reads: MAC addresses, strings inside JSON, hexadecimal digits.
+//! Text that more than one room writes or reads: MAC addresses, strings inside JSON, strangers' text on the
+//! console, hexadecimal digits.
 //!
 //! It knows no document; what a key means and where a string stands is the business of its room.
 
@@ -29,6 +30,28 @@ impl Display for Mac {
             Letters::Upper => write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{last:02X}"),
             Letters::Lower => write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{last:02x}"),
         }
+    }
+}
+
+/// A stranger's text as it may be printed: bytes that are not UTF-8 or that control a terminal appear as `\xNN`.
+pub(crate) struct Printable<'a>(pub(crate) &'a [u8]);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let write_bytes = |bytes: &[u8], f: &mut fmt::Formatter<'_>| {
+            bytes.iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))
+        };
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    write_bytes(character.encode_utf8(&mut [0; 4]).as_bytes(), f)?;
+                } else {
+                    f.write_char(character)?;
+                }
+            }
+            write_bytes(chunk.invalid(), f)?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::portal::response::{
 };
 use crate::portal::routes::Route;
 use crate::provision::{InUse, Input};
+use crate::text::Printable;
 use crate::trace::{Event, State, Stored};
 
 /// Events taken from one source in one pass.
@@ -339,6 +340,9 @@ impl<A: Application> Device<A> {
                 self.input(now, platform, &Input::SessionLost);
             }
             UplinkEvent::Console(line) => self.run_command(now, platform, &line),
+            UplinkEvent::Print(text) => {
+                self.log(now, platform, format_args!("Server: {}", Printable(text.as_bytes())));
+            }
             UplinkEvent::UpdateOffered => self.log(now, platform, format_args!("Updates are not supported")),
         }
     }

@@ -1,5 +1,6 @@
 //! The way into the cloud: resolve, connect, secure, log in, follow redirects, and carry the session.
 
+use heapless::{String, Vec};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
@@ -8,7 +9,7 @@ use crate::application::Application;
 use crate::cloud::codec::Status;
 use crate::cloud::outgoing::Outgoing;
 use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
-use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent};
+use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent, TEXT_LEN_MAX};
 use crate::config::{Config, DEFAULT_PORT, Host, Ssid, Token, port_uses_tls};
 use crate::console::Line;
 use crate::hal::{SecureChannel, SecureError, WakeReason, soonest};
@@ -56,6 +57,8 @@ pub enum UplinkEvent {
     Lost(Option<LostReason>),
     /// The cloud typed this on the console.
     Console(Line),
+    /// The cloud printed this.
+    Print(String<TEXT_LEN_MAX>),
     /// The cloud asks for an update, which this firmware does not do.
     UpdateOffered,
 }
@@ -87,7 +90,7 @@ pub struct Uplink {
     hops: u8,
     seed: u64,
     /// Bytes of the session on their way into the channel.
-    staged: heapless::Vec<u8, STAGE_LEN>,
+    staged: Vec<u8, STAGE_LEN>,
 }
 
 impl Uplink {
@@ -103,7 +106,7 @@ impl Uplink {
             tls: true,
             hops: 0,
             seed: 0,
-            staged: heapless::Vec::new(),
+            staged: Vec::new(),
         }
     }
 
@@ -386,9 +389,10 @@ impl Uplink {
             SessionEvent::Redirect { host, port } => Some(self.redirect(now, net, host, port)),
             SessionEvent::Console(line) => Some(UplinkEvent::Console(line)),
             SessionEvent::Ota(_) => Some(UplinkEvent::UpdateOffered),
+            SessionEvent::Print(text) => Some(UplinkEvent::Print(text)),
             SessionEvent::Lost(reason) => Some(self.give_up(net, UplinkEvent::Lost(Some(reason)))),
             // Filtered out before.
-            SessionEvent::Print(_) | SessionEvent::Ignored(_) => None,
+            SessionEvent::Ignored(_) => None,
         }
     }
 
@@ -415,10 +419,10 @@ impl Uplink {
     }
 }
 
-/// Whether an event is for the owner: a line of text or a message that was ignored changes nothing, and what
-/// the server sent behind it must not wait.
+/// Whether an event is for the owner: a message that was ignored changes nothing, and what the server sent behind
+/// it must not wait.
 fn is_news(event: &SessionEvent) -> bool {
-    !matches!(event, SessionEvent::Print(_) | SessionEvent::Ignored(_))
+    !matches!(event, SessionEvent::Ignored(_))
 }
 
 /// Whether the connection belongs to an address that a renewed lease has replaced: nothing reaches it any more.

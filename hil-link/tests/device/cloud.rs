@@ -91,6 +91,16 @@ fn everything_that_one_segment_brings_is_handled_at_once() {
 }
 
 #[test]
+fn what_the_server_prints_is_logged_and_controls_no_terminal() {
+    let mut bench = Bench::online();
+    bench.console.clear();
+    bench.cloud.send(&[(55, 12, "qu\u{e9} tal\r\n[9] \u{1B}[2J".as_bytes()), (55, 13, b"")]);
+    bench.settle();
+    let (_, text) = bench.console.split_once("] ").unwrap();
+    assert_eq!(text, "Server: qu\u{e9} tal\\x0D\\x0A[9] \\x1B[2J\r\n");
+}
+
+#[test]
 fn more_than_the_encrypted_channel_holds_is_handled_at_once() {
     let mut bench = Bench::new(443).with_valid().booted();
     bench.run_until(State::Running, 1_000);
