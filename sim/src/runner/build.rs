@@ -43,8 +43,10 @@ pub(super) struct Stage {
     pub(super) access_points: Vec<Vec<(EthernetAddress, AccessPoint)>>,
     /// The names of single access points.
     pub(super) access_point_names: BTreeMap<String, EthernetAddress>,
-    /// The cloud's number for each device, once it is known.
-    pub(super) cloud_ids: Vec<Option<DeviceId>>,
+    /// The cloud's number of each device, by the last token that its flash held.
+    cloud_ids: Vec<Option<DeviceId>>,
+    /// Bytes programmed or erased in each device's flash when its token was looked at last.
+    token_seen_at: Vec<u64>,
     /// Whether the fault that was armed last has fired, by device.
     pub(super) faults: Vec<bool>,
     /// What each device's flash held, and how much had been done to it then.
@@ -64,6 +66,7 @@ impl Stage {
             access_points: Vec::new(),
             access_point_names: BTreeMap::new(),
             cloud_ids: vec![None; scenario.world.devices.len()],
+            token_seen_at: vec![0; scenario.world.devices.len()],
             faults: vec![false; scenario.world.devices.len()],
             stored: vec![None; scenario.world.devices.len()],
             tells_why: true,
@@ -105,6 +108,37 @@ impl Stage {
     pub(super) fn stored_config(&mut self, device: usize) -> Option<&Config> {
         let loaded = self.stored(device)?;
         loaded.trial.as_ref().map(|trial| &trial.config).or(loaded.valid.as_ref())
+    }
+
+    /// Remembers who a device is in the cloud while its flash says so: a reset and a rejected trial destroy
+    /// the token.
+    pub(super) fn note_tokens(&mut self) {
+        for index in 0..self.world.devices.len() {
+            let steps = self.world.devices.get_mut(index).map(|device| device.executor.flash().steps());
+            let Some((seen_at, steps)) = self.token_seen_at.get_mut(index).zip(steps) else { continue };
+            if *seen_at != steps {
+                *seen_at = steps;
+                self.note_token(index);
+            }
+        }
+    }
+
+    fn note_token(&mut self, index: usize) {
+        let now = self.world.now();
+        let Some(token) = self.stored_config(index).map(|config| config.token.clone()) else { return };
+        let Ok(token) = std::str::from_utf8(token.expose()) else { return };
+        let directory = self.world.clouds.first().map(|cloud| cloud.directory().borrow());
+        let found = directory.and_then(|directory| directory.find(now, token).map(cloud::Device::id));
+        if let Some(known) = self.cloud_ids.get_mut(index)
+            && found.is_some()
+        {
+            *known = found;
+        }
+    }
+
+    /// The cloud's number for a device: that of the last token it had which the cloud knows.
+    pub(super) fn cloud_id(&self, index: usize) -> Option<DeviceId> {
+        self.cloud_ids.get(index).copied().flatten()
     }
 
     fn add_devices(&mut self, scenario: &Scenario, harness: &Harness, product: Product) {

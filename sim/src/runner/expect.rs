@@ -1,7 +1,5 @@
 //! What is expected, and whether it is so.
 
-use smoltcp::time::Instant;
-
 use super::build::Stage;
 use super::{Runner, StepError};
 use crate::cloud::{self, DeviceId, DeviceStatus};
@@ -164,12 +162,12 @@ impl Stage {
         if printed { Ok(()) } else { Err(format!("the console has not printed `{text}`")) }
     }
 
-    fn check_cloud(&mut self, index: usize, expect: &Expect) -> Result<(), String> {
+    fn check_cloud(&self, index: usize, expect: &Expect) -> Result<(), String> {
         let Expect { cloud, region, named, pin, event, .. } = expect;
         if cloud.is_none() && named.is_none() && pin.is_empty() && event.is_none() {
             return Ok(());
         }
-        let id = self.cloud_id(self.world.now(), index);
+        let id = self.cloud_id(index);
         let Some(directory) = self.world.clouds.first().map(|cloud| cloud.directory().clone()) else {
             return Ok(());
         };
@@ -219,20 +217,6 @@ impl Stage {
             |entry| matches!(&entry.what, What::Cloud(cloud::Event::LoggedIn { device }) if *device == id),
         )?;
         Some(self.world.trace.name(entry.actor))
-    }
-
-    /// The cloud's number for a device: that of the token in its flash, or the last one that was known.
-    pub(super) fn cloud_id(&mut self, now: Instant, index: usize) -> Option<DeviceId> {
-        let token = self.stored_config(index).map(|config| config.token.clone());
-        let known = self.cloud_ids.get_mut(index)?;
-        if let Some(token) = token
-            && let Ok(token) = std::str::from_utf8(token.expose())
-            && let Some(cloud) = self.world.clouds.first()
-            && let Some(device) = cloud.directory().borrow().find(now, token)
-        {
-            *known = Some(device.id());
-        }
-        *known
     }
 
     fn check_phone(&self, index: usize, expect: &Expect) -> Result<(), String> {

@@ -218,7 +218,7 @@ impl<'a> Runner<'a> {
                 return Ok(true);
             }
             match self.stage.world.step(limit)? {
-                world::Step::Happened => {}
+                world::Step::Happened => self.stage.note_tokens(),
                 world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),
             }
             if !(self.watch)(self.stage.world.now()) {

@@ -280,10 +280,9 @@ impl Runner<'_> {
         let written = change.write.as_ref().map(|write| {
             (device(write.device.as_ref().map(|name| &name.value)), write.pin.0, write.value.as_str())
         });
-        let now = self.stage.world.now();
-        let deleted = deleted.and_then(|device| self.stage.cloud_id(now, device));
+        let deleted = deleted.and_then(|device| self.stage.cloud_id(device));
         let written = written.and_then(|(device, pin, value)| {
-            Some((self.stage.cloud_id(now, device)?, pin, value.as_bytes().to_vec()))
+            Some((self.stage.cloud_id(device)?, pin, value.as_bytes().to_vec()))
         });
         let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return };
         if let Some(power) = change.power {

@@ -1,0 +1,26 @@
+//! An expectation must hold when it is so, and must not when it is not.
+
+use hil_sim::runner::{DEFAULT_SEED, Harness, run};
+use hil_sim::scenario::Scenario;
+
+/// Runs steps in a world with one router and returns the step that failed, 0 for none.
+#[track_caller]
+fn check(steps: &str, failed_step: usize) {
+    let router = "{ name: home, ssid: HomeNet, password: correct horse }";
+    let text =
+        format!("format: 1\ntitle: T\nworld: {{ routers: [{router}] }}\nsteps:\n  - power: on\n{steps}");
+    let scenario = Scenario::parse("expectations.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+    let failure = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED).failure;
+    assert_eq!(failure.as_ref().map_or(0, |failure| failure.step), failed_step, "{failure:?}");
+}
+
+const SETUP: &str = "  - phone: { provision: { network: home } }\n";
+
+#[test]
+fn the_cloud_still_knows_a_device_that_has_forgotten_its_token() {
+    let steps = |presence: &str| {
+        format!("{SETUP}  - console: config erase\n  - expect: {{ store: empty, cloud: {presence} }}\n")
+    };
+    check(&steps("offline"), 0);
+    check(&steps("never-seen"), 4);
+}
