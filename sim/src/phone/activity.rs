@@ -389,6 +389,9 @@ impl Running {
                 if fetch.is_sent() && !*is_sent {
                     *is_sent = true;
                     handset.events.push(Event::ConfigurationSent(core::mem::take(ssid)));
+                    if fetch.is_closing() {
+                        handset.events.push(Event::ClosedEarly);
+                    }
                 }
                 match ended {
                     None => Outcome::Pending,

@@ -196,10 +196,7 @@ fn on_networks(handset: &mut Handset, response: &Response) -> Outcome {
 pub(super) fn on_configured(now: Instant, handset: &mut Handset, ended: Ended, is_sent: bool) -> Outcome {
     let response = match ended {
         Ended::Replied(response) => response,
-        Ended::ClosedEarly => {
-            handset.events.push(Event::ClosedEarly);
-            return Outcome::Next;
-        }
+        Ended::ClosedEarly => return Outcome::Next,
         Ended::Failed(_) if is_sent => {
             handset.events.push(Event::ReplyLost);
             return Outcome::Become(Running::AwaitingGone { until: now + GONE_LIMIT });

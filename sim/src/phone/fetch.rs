@@ -151,6 +151,11 @@ impl Fetch {
         self.sent == self.request.len()
     }
 
+    /// Whether our side of the connection was closed before the reply, as [`Manner::close_before_reply`] wants.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
     /// When to poll again if no packet comes.
     pub(super) fn next_wake(&self) -> Instant {
         let deadline = if self.connected_at.is_some() { self.give_up_at } else { self.connect_by };
@@ -194,13 +199,14 @@ impl Fetch {
             }
         }
         if self.manner.close_before_reply && self.is_sent() {
+            // Before the stack sends anything: the end of the connection travels with the request.
             socket.close();
             self.is_closing = true;
         }
         (self.give_up_at <= now).then_some(Ended::Failed(FetchError::Timeout))
     }
 
-    /// Waits until the request has arrived. Data for a closed socket is answered with a reset (RFC 1122
+    /// Waits until the request has arrived, and hears nothing more. Data for a closed socket is answered with a reset (RFC 1122
     /// section 4.2.2.13).
     fn close_early(&self, now: Instant, socket: &mut tcp::Socket<'_>) -> Option<Ended> {
         let is_reset = socket.can_recv() || self.give_up_at <= now;
