@@ -14,6 +14,7 @@ pub mod phone;
 pub mod router;
 pub mod runner;
 pub mod scenario;
+mod secrets;
 pub mod stack;
 mod text;
 pub mod timeline;

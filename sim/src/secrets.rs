@@ -1,7 +1,8 @@
-//! What a person must not read over somebody's shoulder: a last guard before anything is shown.
+//! What a scenario names that nobody may read: a run that tells one fails, and it is starred where that failure
+//! is shown.
 //!
-//! The device, the phone and the cloud tell no secrets, and a run in which one does fails. But that failure
-//! has to be shown as well, and then the secret must not be.
+//! The tokens that the cloud issues are not here: the runner learns them as they are issued, and what has their
+//! form is starred.
 
 use crate::scenario::{PhoneAction, Scenario, Secret, TokenChoice, Verb};
 
@@ -56,6 +57,11 @@ impl Secrets {
         }
         let printable = clean.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c });
         without_tokens(&printable.collect::<String>())
+    }
+
+    /// The secrets themselves, the longest first.
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        self.0
     }
 
     fn add(&mut self, secret: Option<&Secret>) {

@@ -7,7 +7,8 @@ use super::execute::{Fault, Report, Snapshots};
 use super::files::{Case, quoted};
 use super::screen::Screen;
 use crate::golden;
-use crate::timeline::{Secrets, Timeline, counted, ratio, spoken};
+use crate::secrets::Secrets;
+use crate::timeline::{Timeline, counted, ratio, spoken};
 
 /// Lines of a difference between stories that are shown: the first ones say what is the matter.
 const DIFF_LINES_MAX: usize = 40;

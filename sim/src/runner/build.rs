@@ -18,6 +18,7 @@ use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{
     self, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario, SimulatedDevice,
 };
+use crate::secrets::Secrets;
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
@@ -70,7 +71,7 @@ impl Stage {
             faults: vec![false; scenario.world.devices.len()],
             stored: vec![None; scenario.world.devices.len()],
             tells_why: true,
-            secrets: Vec::new(),
+            secrets: Secrets::of(scenario).into_texts(),
         };
         stage.add_devices(scenario, harness, product);
         stage.add_phones(scenario, &product);
@@ -222,9 +223,6 @@ impl Stage {
             let node = self.world.add_router(name, actor, uplink_mac);
             self.nodes.insert(name.to_owned(), node);
             self.add_access_points(node, index, router);
-            if let Some(password) = router.password.as_ref().filter(|password| !password.is_empty()) {
-                self.secrets.push(password.expose().to_owned());
-            }
         }
     }
 

@@ -125,6 +125,7 @@ impl Stage {
         let tells_why = self.tells_why;
         let wanted = expect.stored_network.as_ref().map(|router| self.router_ssid(router.as_str()));
         let Some(loaded) = self.stored(index) else { return Ok(()) };
+        let has_config = loaded.trial.is_some() || loaded.valid.is_some();
         if let Some(store) = expect.store {
             let is = match (&loaded.trial, loaded.last_error, &loaded.valid) {
                 (Some(_), _, _) => StoreState::Trial,
@@ -144,7 +145,17 @@ impl Stage {
                 ));
             }
         }
+        if expect.store.is_some() && !has_config && self.flash_tells(index) {
+            return Err("the flash holds no configuration, and still a password or token".to_owned());
+        }
         Ok(())
+    }
+
+    /// Whether a secret can be read from a device's flash, by whoever takes the chip out.
+    fn flash_tells(&mut self, index: usize) -> bool {
+        let Some(device) = self.world.devices.get_mut(index) else { return false };
+        let bytes = device.executor.flash().inner().bytes();
+        self.secrets.iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
     }
 
     fn router_ssid(&self, name: &str) -> Option<firmware_core::config::Ssid> {

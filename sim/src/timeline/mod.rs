@@ -2,7 +2,6 @@
 //! nothing; what is equal line by line from run to run are the story and the exact trace, not this.
 
 mod palette;
-mod secrets;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -13,10 +12,10 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::fold::{Part, fold};
 use crate::scenario::Scenario;
+use crate::secrets::Secrets;
 use crate::trace::{Entry, Trace, What, is_story};
 use crate::world::NodeId;
 pub use palette::Palette;
-pub(crate) use secrets::Secrets;
 pub use words::{counted, grouped, ratio, spoken};
 
 /// A longer time in which nothing happens is pointed out.

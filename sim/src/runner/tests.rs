@@ -1,0 +1,25 @@
+use super::*;
+use crate::scenario::Verb;
+
+const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse } ] }\n\
+                     steps:\n  - expect: { store: empty, within: 0s }\n";
+
+/// Expects an empty store of a device whose flash holds this.
+#[track_caller]
+fn check_empty(held: &[u8], is_met: bool) {
+    let scenario = Scenario::parse("story.yaml", STORY).unwrap_or_else(|error| panic!("{error}"));
+    let mut stage = Stage::build(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
+    let flash = stage.world.devices[0].executor.flash().inner_mut();
+    flash.bytes_mut()[5_000..][..held.len()].copy_from_slice(held);
+    let mut watch = |_| true;
+    let mut runner = Runner::new(&scenario, stage, &mut watch);
+    let Verb::Expect(expect) = &scenario.steps[0].verb else { panic!("the step expects something") };
+    assert_eq!(runner.expect(NodeId::Device(0), expect).is_ok(), is_met);
+}
+
+#[test]
+fn a_store_is_not_empty_while_a_password_can_be_read_from_it() {
+    check_empty(b"", true);
+    check_empty(b"something else", true);
+    check_empty(b"\0correct horse\0", false);
+}
