@@ -24,3 +24,19 @@ fn the_cloud_still_knows_a_device_that_has_forgotten_its_token() {
     check(&steps("offline"), 0);
     check(&steps("never-seen"), 4);
 }
+
+/// The phone takes some ten seconds for a setup, and five to join.
+#[test]
+fn what_a_phone_does_meanwhile_must_still_succeed() {
+    let setup = |password: &str| {
+        format!(
+            "  - {{ meanwhile: true, phone: {{ provision: {{ ssid: HomeNet, password: {password} }} }} }}\n"
+        )
+    };
+    let (right, wrong) = (setup("correct horse"), setup("wrong horse"));
+    let at_once = "  - expect: { device: wait-config, ap: up, within: 1s }\n";
+    check(&format!("{right}{at_once}  - expect: {{ cloud: online, within: 20s }}\n"), 0);
+    // It is told where it began, or where its next step waits for it.
+    check(&format!("{wrong}{at_once}"), 2);
+    check(&format!("{wrong}{at_once}  - phone: board-info\n"), 4);
+}

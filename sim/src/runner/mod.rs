@@ -3,6 +3,8 @@
 mod build;
 mod expect;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::{self, Write};
 
@@ -91,6 +93,12 @@ pub struct Failure {
     pub why: String,
 }
 
+impl Failure {
+    fn of(number: usize, step: &Step, why: &StepError) -> Self {
+        Self { step: number, line: step.line, what: step.describe(), why: why.to_string() }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.step == 0 {
@@ -121,11 +129,16 @@ pub fn run_watched(
         let actor = step.actor.as_ref().and_then(|name| runner.stage.node(name.as_str()));
         let entry = What::Step(number);
         runner.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), entry);
-        if let Err(why) = runner.step(step) {
-            let what = step.describe();
-            failure = Some(Failure { step: number, line: step.line, what, why: why.to_string() });
+        if let Err(why) = runner.step(number, step) {
+            failure = Some(Failure::of(number, step, &why));
             break;
         }
+    }
+    if failure.is_none()
+        && let Err((number, why)) = runner.finish_phones()
+        && let Some(step) = number.checked_sub(1).and_then(|index| scenario.steps.get(index))
+    {
+        failure = Some(Failure::of(number, step, &why));
     }
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let mut trace = runner.stage.world.trace;
@@ -194,14 +207,28 @@ struct Runner<'a> {
     /// Entries of the trace when the step before the present one began.
     previous_step_from: usize,
     step_from: usize,
+    /// The present step, from 1.
+    step_number: usize,
+    /// What each phone has under way.
+    begun: Vec<Option<Begun>>,
+}
+
+/// What a phone does until it is done, or until the limit passes.
+struct Begun {
+    step: usize,
+    give_up_at: Instant,
+    /// The status it must be answered with.
+    status: Option<u16>,
 }
 
 impl<'a> Runner<'a> {
     fn new(scenario: &'a Scenario, stage: Stage, watch: &'a mut dyn FnMut(Instant) -> bool) -> Self {
-        Self { scenario, stage, watch, previous_step_from: 0, step_from: 0 }
+        let begun = scenario.world.phones.iter().map(|_| None).collect();
+        Self { scenario, stage, watch, previous_step_from: 0, step_from: 0, step_number: 0, begun }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), StepError> {
+    fn step(&mut self, number: usize, step: &Step) -> Result<(), StepError> {
+        self.step_number = number;
         self.previous_step_from = self.step_from;
         self.step_from = self.stage.world.trace.entries().len();
         self.run_verb(step)

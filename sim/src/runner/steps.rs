@@ -7,7 +7,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Address;
 
 use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
-use super::{Runner, StepError};
+use super::{Begun, Runner, StepError};
 use crate::phone::{self, Command, Configuration, TokenSource};
 use crate::scenario::{
     BrownoutPoint, Button, CloudChange, Configure, Credentials, Fault, Name, PhoneAction, Power, Provision,
@@ -45,7 +45,7 @@ impl Runner<'_> {
                 self.arm(device, fault);
                 Ok(())
             }
-            (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action),
+            (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action, step.meanwhile),
             (Verb::Router(change), Some(NodeId::Router(router))) => {
                 self.change_router(router, change);
                 Ok(())
@@ -115,7 +115,8 @@ impl Runner<'_> {
         }
     }
 
-    fn phone(&mut self, phone: usize, action: &PhoneAction) -> Result<(), StepError> {
+    fn phone(&mut self, phone: usize, action: &PhoneAction, meanwhile: bool) -> Result<(), StepError> {
+        self.finish_phone(phone)?;
         let mut expected_status = None;
         let command = match action {
             PhoneAction::GetToken => Command::GetToken { reconfigure: false },
@@ -127,7 +128,8 @@ impl Runner<'_> {
             PhoneAction::Scan => Command::ScanNetworks,
             PhoneAction::Configure(configure) => {
                 if matches!(configure.token, TokenChoice::Issued) && !self.has_token(phone) {
-                    self.phone_command(phone, Command::GetToken { reconfigure: false }, None)?;
+                    self.begin_command(phone, Command::GetToken { reconfigure: false }, None);
+                    self.finish_phone(phone)?;
                 }
                 expected_status = configure.expect_status.map(|status| status.0);
                 Command::Configure(self.configuration(configure)?)
@@ -141,22 +143,44 @@ impl Runner<'_> {
             PhoneAction::Rename(name) => Command::Rename { name: name.clone() },
             PhoneAction::DeleteDevice => return self.delete_device_of(phone),
         };
-        self.phone_command(phone, command, expected_status)
+        self.begin_command(phone, command, expected_status);
+        if meanwhile { Ok(()) } else { self.finish_phone(phone) }
     }
 
-    /// Lets a phone do something and waits until it has.
-    fn phone_command(
-        &mut self,
-        phone: usize,
-        command: Command,
-        status: Option<u16>,
-    ) -> Result<(), StepError> {
+    /// Lets a phone begin something; `status` is the one it must be answered with.
+    fn begin_command(&mut self, phone: usize, command: Command, status: Option<u16>) {
         let now = self.stage.world.now();
         if let Some(phone) = self.stage.world.phones.get_mut(phone) {
             phone.command(now, command);
         }
         self.stage.world.touch(NodeId::Phone(phone));
-        let done = self.run_until(now + PHONE_LIMIT, |stage| {
+        if let Some(begun) = self.begun.get_mut(phone) {
+            *begun = Some(Begun { step: self.step_number, give_up_at: now + PHONE_LIMIT, status });
+        }
+    }
+
+    /// Waits until every phone has done what it began, and returns the step that began what went wrong.
+    pub(super) fn finish_phones(&mut self) -> Result<(), (usize, StepError)> {
+        for phone in 0..self.begun.len() {
+            let step = self.begun.get(phone).and_then(|begun| begun.as_ref()).map_or(0, |begun| begun.step);
+            self.finish_phone(phone).map_err(|error| (step, error))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a phone has done what it began, if it did.
+    fn finish_phone(&mut self, phone: usize) -> Result<(), StepError> {
+        let Some(begun) = self.begun.get_mut(phone).and_then(Option::take) else { return Ok(()) };
+        self.end_command(phone, &begun).map_err(|error| match error {
+            StepError::Unmet(why) if begun.step != self.step_number => {
+                StepError::Unmet(format!("what it began in step {} failed: {why}", begun.step))
+            }
+            error => error,
+        })
+    }
+
+    fn end_command(&mut self, phone: usize, begun: &Begun) -> Result<(), StepError> {
+        let done = self.run_until(begun.give_up_at, |stage| {
             stage.world.phones.get(phone).is_none_or(|phone| *phone.status() != phone::Status::Busy)
         })?;
         self.note_device_of(phone);
@@ -165,7 +189,7 @@ impl Runner<'_> {
             return Err(StepError::Unmet("the phone never came to an end".to_owned()));
         }
         let got = phone.observations().http_status;
-        match (status, phone.status()) {
+        match (begun.status, phone.status()) {
             (Some(wanted), _) if got == Some(wanted) => Ok(()),
             (Some(wanted), _) => {
                 let got = got.map_or("no answer".to_owned(), |got| format!("status {got}"));
@@ -236,7 +260,6 @@ impl Runner<'_> {
         let node = NodeId::Router(router);
         let bssids: Vec<_> = self.stage.access_points.get(router).into_iter().flatten().cloned().collect();
         if let Some(password) = &change.password {
-            self.stage.secrets.push(password.expose().to_owned());
             let passphrase = passphrase_of(password.expose());
             self.stage.world.set_passphrase(node, &passphrase);
             for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {

@@ -165,6 +165,7 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let place = At { value: (), line: step.line, column: step.column };
     let mut text = step.value;
     let who = text.who.take();
+    let meanwhile = text.meanwhile;
     let verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
         [] => {
             Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `")))
@@ -178,7 +179,10 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let check = Check { place: &place, world };
     check.verb(&verb)?;
     let actor = check.actor(who, &verb)?;
-    Ok(Step { line: place.line, column: place.column, actor, verb })
+    if meanwhile && !matches!(verb, Verb::Phone(_)) {
+        return Err(check.complaint("only what a phone does can go on meanwhile", "leave out `meanwhile`"));
+    }
+    Ok(Step { line: place.line, column: place.column, actor, meanwhile, verb })
 }
 
 /// The kinds of actors.

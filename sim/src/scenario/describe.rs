@@ -11,7 +11,10 @@ use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};
 impl Step {
     /// The step in one line of English, without secrets: `phone joins the device's access point`.
     pub fn describe(&self) -> String {
-        let what = self.verb.describe();
+        let mut what = self.verb.describe();
+        if self.meanwhile {
+            what.push_str(", while the next steps happen");
+        }
         match &self.actor {
             Some(actor) => format!("{actor} {what}"),
             None => what,

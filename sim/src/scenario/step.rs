@@ -23,6 +23,9 @@ pub struct Step {
     /// Who acts or is looked at: a device, phone, router or cloud of the world, by the verb. `None` only for
     /// [`Verb::Wait`].
     pub actor: Option<Name>,
+    /// Whether the phone goes on with it while the next steps happen. Its next step waits for it, and so does
+    /// the end.
+    pub meanwhile: bool,
     /// What happens.
     pub verb: Verb,
 }
@@ -330,13 +333,17 @@ pub enum BrownoutPoint {
     RadioStart,
 }
 
-/// A step as it is written: one verb, and perhaps `who`.
+/// A step as it is written: one verb, and perhaps `who` and `meanwhile`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Step", transform = one_verb)]
 pub(super) struct StepText {
     /// The actor, where there are several: a device, phone, router or cloud by its name.
     pub(super) who: Option<At<Name>>,
+    /// `true` lets the next steps happen while a phone does this; its own next step waits for it, and so does the
+    /// end.
+    #[serde(default)]
+    pub(super) meanwhile: bool,
     /// Switches a device's supply.
     power: Option<Power>,
     /// Lets a phone do something.
