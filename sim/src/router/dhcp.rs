@@ -49,6 +49,11 @@ impl DhcpServer {
         Self { mac, lan, lease, leases: Vec::new(), refused: None }
     }
 
+    /// Changes how long addresses are given away from now on.
+    pub(super) fn set_lease(&mut self, lease: Duration) {
+        self.lease = lease;
+    }
+
     /// Handles one message and returns the frame to answer with, if any.
     pub(super) fn handle_message(
         &mut self,

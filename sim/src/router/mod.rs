@@ -188,6 +188,11 @@ impl Router {
         self.config.dhcp = mode;
     }
 
+    /// Changes how long addresses are given away from now on.
+    pub fn set_lease(&mut self, lease: Duration) {
+        self.dhcp.set_lease(lease);
+    }
+
     /// Changes how DNS is answered from now on.
     pub fn set_dns(&mut self, mode: DnsMode) {
         self.config.dns = mode;

@@ -15,16 +15,12 @@ use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, Old
 use crate::executor::{FLASH_LEN, InProcess, SimFlash};
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
-use crate::scenario::{
-    self, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario, SimulatedDevice,
-};
+use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
 use crate::secrets::Secrets;
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
 const LOCAL: u8 = 0x02;
-/// Devices that do not name their MAC get Espressif's first prefix of the reference's test vectors.
-const DEVICE_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
 /// The account that phones share which name none.
 const ACCOUNT: &str = "user@example.com";
 /// Every simulated account's password; it never leaves the simulation.
@@ -149,7 +145,7 @@ impl Stage {
             let mut executor = InProcess::new(harness.application);
             let seed = self.world.seed_of(&format!("{name} flash"));
             crate::executor::Executor::flash(&mut executor).set_noise_seed(seed);
-            let node = DeviceNode::new(Box::new(executor), product, device_mac(index, device), uptime);
+            let node = DeviceNode::new(Box::new(executor), product, device.mac_or_default(index), uptime);
             let node = self.world.add_device(name, node);
             self.nodes.insert(name.to_owned(), node);
         }
@@ -317,14 +313,6 @@ fn first_cloud(scenario: &Scenario) -> (String, Ipv4Address) {
 
 fn cloud_address(index: usize) -> Ipv4Address {
     Ipv4Address::new(198, 19, 0, octet(index))
-}
-
-fn device_mac(index: usize, device: &SimulatedDevice) -> EthernetAddress {
-    let [a, b, c, d, e, f] = DEVICE_MAC;
-    device
-        .mac
-        .as_ref()
-        .map_or(EthernetAddress([a, b, c, d, e.wrapping_add(octet(index) - 1), f]), |mac| mac.0)
 }
 
 fn made_up_mac(kind: u8, index: usize) -> EthernetAddress {

@@ -50,10 +50,7 @@ impl Runner<'_> {
                 self.change_router(router, change);
                 Ok(())
             }
-            (Verb::Cloud(change), Some(NodeId::Cloud(cloud))) => {
-                self.change_cloud(cloud, change);
-                Ok(())
-            }
+            (Verb::Cloud(change), Some(NodeId::Cloud(cloud))) => self.change_cloud(cloud, change),
             (Verb::Expect(expect), Some(node)) => self.expect(node, expect),
             (Verb::Wait(time), _) => self.wait(*time),
             // The scenario's check has settled who acts.
@@ -258,17 +255,23 @@ impl Runner<'_> {
 
     fn change_router(&mut self, router: usize, change: &RouterChange) {
         let node = NodeId::Router(router);
-        let bssids: Vec<_> = self.stage.access_points.get(router).into_iter().flatten().cloned().collect();
         if let Some(password) = &change.password {
-            let passphrase = passphrase_of(password.expose());
-            self.stage.world.set_passphrase(node, &passphrase);
-            for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
-                ap.passphrase = passphrase.clone();
+            self.stage.world.set_passphrase(node, &passphrase_of(password.expose()));
+        }
+        // What is noted here is what comes back with the power.
+        for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
+            if let Some(password) = &change.password {
+                ap.passphrase = passphrase_of(password.expose());
+            }
+            if let Some(rssi) = change.rssi {
+                ap.rssi = rssi.0;
             }
         }
         if let Some(actor) = self.stage.world.routers.get_mut(router) {
             if let Some(dhcp) = change.dhcp {
-                actor.set_dhcp(dhcp_mode(dhcp).0);
+                let (mode, lease) = dhcp_mode(dhcp);
+                actor.set_dhcp(mode);
+                lease.into_iter().for_each(|lease| actor.set_lease(lease));
             }
             if let Some(dns) = change.dns {
                 actor.set_dns(dns_mode(dns));
@@ -277,24 +280,21 @@ impl Runner<'_> {
                 actor.set_power(power == Switch::On);
             }
         }
-        for (bssid, mut ap) in bssids {
+        for (bssid, ap) in self.stage.access_points.get(router).into_iter().flatten() {
             if change.deauth {
-                self.stage.world.deauthenticate(bssid, DEAUTH_REASON);
-            }
-            if let Some(rssi) = change.rssi {
-                ap.rssi = rssi.0;
+                self.stage.world.deauthenticate(*bssid, DEAUTH_REASON);
             }
             match change.power {
-                Some(Switch::Off) => self.stage.world.remove_access_point(bssid),
-                Some(Switch::On) => self.stage.world.add_access_point(bssid, ap),
-                None if change.rssi.is_some() => self.stage.world.set_rssi(bssid, ap.rssi),
+                Some(Switch::Off) => self.stage.world.remove_access_point(*bssid),
+                Some(Switch::On) => self.stage.world.add_access_point(*bssid, ap.clone()),
+                None if change.rssi.is_some() => self.stage.world.set_rssi(*bssid, ap.rssi),
                 None => {}
             }
         }
         self.stage.world.touch(node);
     }
 
-    fn change_cloud(&mut self, cloud: usize, change: &CloudChange) {
+    fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {
         let device = |name: Option<&Name>| match name.and_then(|name| self.stage.node(name.as_str())) {
             Some(NodeId::Device(device)) => device,
             _ => 0,
@@ -303,11 +303,15 @@ impl Runner<'_> {
         let written = change.write.as_ref().map(|write| {
             (device(write.device.as_ref().map(|name| &name.value)), write.pin.0, write.value.as_str())
         });
-        let deleted = deleted.and_then(|device| self.stage.cloud_id(device));
-        let written = written.and_then(|(device, pin, value)| {
-            Some((self.stage.cloud_id(device)?, pin, value.as_bytes().to_vec()))
-        });
-        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return };
+        let known = |device| {
+            let unknown = || StepError::Unmet("the cloud does not know this device yet".to_owned());
+            self.stage.cloud_id(device).ok_or_else(unknown)
+        };
+        let deleted = deleted.map(known).transpose()?;
+        let written = written
+            .map(|(device, pin, value)| Ok::<_, StepError>((known(device)?, pin, value)))
+            .transpose()?;
+        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return Ok(()) };
         if let Some(power) = change.power {
             actor.set_power(power == Switch::On);
         }
@@ -327,7 +331,7 @@ impl Runner<'_> {
             actor.delete_device(device);
         }
         if let Some((device, pin, value)) = written {
-            actor.write(device, pin, &value);
+            actor.write(device, pin, value.as_bytes());
         }
         if change.drop_connections {
             actor.drop_connections();
@@ -336,6 +340,7 @@ impl Runner<'_> {
         for cloud in 0..self.stage.world.clouds.len() {
             self.stage.world.touch(NodeId::Cloud(cloud));
         }
+        Ok(())
     }
 }
 
