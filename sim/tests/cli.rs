@@ -228,6 +228,17 @@ fn a_misspelt_key_is_shown_at_its_place() {
 }
 
 #[test]
+fn what_is_no_text_is_shown_at_its_place() {
+    let folder = Folder::new("bytes").with("latin1.yaml", "");
+    fs::write(folder.0.join("latin1.yaml"), b"format: 1\ntitle: K\xFCche\n").expect("a file");
+    let place = ["this is not UTF-8", "--> latin1.yaml:2:9", "save it as UTF-8"];
+    folder.hil(&["check", "latin1.yaml"]).check(2, &[], &place);
+    // A file that never ends is too long, and is not waited for.
+    #[cfg(target_os = "linux")]
+    folder.hil(&["check", "/dev/zero"]).check(2, &[], &["the file is too long for a scenario"]);
+}
+
+#[test]
 fn wrong_use_is_told_apart_from_failure() {
     let folder = Folder::new("use").with("a.yaml", PASSES).with("b.yaml", PASSES);
     folder.hil(&[]).check(2, &[], &["Usage: hil"]);

@@ -40,3 +40,31 @@ fn what_a_phone_does_meanwhile_must_still_succeed() {
     check(&format!("{wrong}{at_once}"), 2);
     check(&format!("{wrong}{at_once}  - phone: board-info\n"), 4);
 }
+
+#[test]
+fn the_cloud_cannot_act_on_a_device_it_does_not_know() {
+    for change in ["{ delete_device: device }", "{ write: { pin: V0, value: 30 } }"] {
+        check(&format!("  - cloud: {change}\n"), 2);
+        check(&format!("{SETUP}  - cloud: {change}\n"), 0);
+    }
+}
+
+#[test]
+fn what_changes_about_a_router_is_there_when_its_power_is() {
+    let online = "  - expect: { device: running, cloud: online, within: 3m }\n";
+    let off = format!("{SETUP}  - router: {{ power: off }}\n  - expect: {{ cloud: offline, within: 3m }}\n");
+    check(&format!("{off}  - router: {{ power: on, password: correct horse }}\n{online}"), 0);
+    check(&format!("{off}  - router: {{ power: on, password: another horse }}\n{online}"), 6);
+}
+
+#[test]
+fn a_lease_that_is_shortened_ends_in_time() {
+    let steps = |lease: &str| {
+        format!(
+            "  - router: {{ dhcp: {{ lease: {lease} }} }}\n{SETUP}  - router: {{ dhcp: silent }}\n\
+             \x20 - expect: {{ device: connecting-net, within: 1m }}\n"
+        )
+    };
+    check(&steps("30s"), 0);
+    check(&steps("1h"), 5);
+}

@@ -7,14 +7,16 @@ use super::error::Complaint;
 use super::expect::Expect;
 use super::node::Node;
 use super::step::{
-    CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
+    Button, CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
 };
 use super::value::{At, Host, HostPort, Name, Secret, Ssid};
-use super::world::{Cloud, NetworkSecurity, Router, SimulatedDevice, World};
+use super::world::{Cloud, NetworkSecurity, Router, World};
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
 
 /// IEEE 802.11i: a passphrase has 8 to 63 characters.
 const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 8..=63;
+/// Addresses are numbered in one byte.
+const ACTORS_MAX: usize = 254;
 /// A raw key in hexadecimal.
 const RAW_KEY_LEN: usize = 64;
 
@@ -80,12 +82,20 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
     let hosts: Vec<At<Host>> =
         clouds.iter().flat_map(|cloud| cloud.hosts.iter().map(move |host| host_of(cloud, host))).collect();
     check_unique(hosts.iter(), "host").map_err(|complaint| complaint.or_at(world))?;
-    for device in devices {
-        let same_mac = |other: &&SimulatedDevice| other.mac.is_some() && other.mac == device.mac;
-        if devices.iter().filter(same_mac).count() > 1 {
-            return Err(Complaint::at(&device.name, "two devices have the same MAC address", ""));
+    let counts = [routers.len(), clouds.len(), devices.len(), phones.len()];
+    if counts.into_iter().any(|count| count > ACTORS_MAX) {
+        return Err(Complaint::at(world, format!("a world has at most {ACTORS_MAX} actors of a kind"), ""));
+    }
+    let mut macs = BTreeMap::new();
+    for (index, device) in devices.iter().enumerate() {
+        if let Some(other) = macs.insert(device.mac_or_default(index).0, &device.name) {
+            let hint =
+                format!("the other is `{other}`; a device without `mac` gets one by its place in the list");
+            return Err(Complaint::at(&device.name, "two devices have the same MAC address", hint));
         }
     }
+    let points = routers.iter().flat_map(|router| &router.access_points);
+    check_unique(points.filter_map(|point| point.name.as_ref()), "name")?;
     routers.iter().try_for_each(check_router)?;
     clouds.iter().filter_map(|cloud| cloud.redirect_to.as_ref()).try_for_each(|to| check_redirect(to, world))
 }
@@ -118,7 +128,6 @@ fn check_router(router: &Router) -> Result<(), Complaint> {
             "put them into an entry of `access_points`",
         ));
     }
-    check_unique(access_points.iter().filter_map(|point| point.name.as_ref()), "name")?;
     match (security, password) {
         (Some(NetworkSecurity::Open), Some(password)) => {
             Err(Complaint::at(password, "an open network has no password", "leave out one of the two"))
@@ -279,6 +288,9 @@ impl Check<'_> {
 
     fn verb(&self, verb: &Verb) -> Result<(), Complaint> {
         match verb {
+            Verb::Button(Button::Hold(time)) if time.total_millis() == 0 => {
+                Err(self.complaint("the button is not held at all", "such as `button: { hold: 10s }`"))
+            }
             Verb::Power(_) | Verb::Button(_) | Verb::Arm(_) => Ok(()),
             Verb::Console(line) => self.console(line),
             Verb::Phone(action) => self.phone(action),

@@ -39,6 +39,19 @@ impl ScenarioError {
     pub(super) fn of_file(file: &str, message: String) -> Self {
         Complaint { line: 0, column: 0, message, hint: None }.in_file(file, "")
     }
+
+    /// A complaint about the first byte that is not text.
+    pub(super) fn of_bytes(file: &str, error: &std::string::FromUtf8Error) -> Self {
+        let bytes = error.as_bytes();
+        let (before, _) = bytes.split_at(error.utf8_error().valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let line = narrow(before.matches('\n').count() + 1);
+        let column = narrow(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        let hint = Some("a scenario is a text file; save it as UTF-8".to_owned());
+        let message = "this is not UTF-8".to_owned();
+        Complaint { line, column, message, hint }.in_file(file, &String::from_utf8_lossy(bytes))
+    }
 }
 
 impl std::error::Error for ScenarioError {}
@@ -122,8 +135,12 @@ fn explain(error: &YamlError) -> (String, Option<String>) {
         YamlError::WithSnippet { error, .. } | YamlError::AliasError { error, .. } => explain(error),
         YamlError::SerdeUnknownField { field, expected, .. } => {
             let is_step = VERBS.iter().all(|verb| expected.contains(verb));
-            let (what, known) = if is_step { ("verb", &VERBS[..]) } else { ("key", &expected[..]) };
-            helped(format!("unknown {what} `{field}`"), suggestion(field, known, &format!("{what}s")))
+            let (what, listed) = if is_step { ("verb", &VERBS[..]) } else { ("key", &expected[..]) };
+            let hint = match closest(field, expected) {
+                Some(meant) => did_you_mean(meant),
+                None => suggestion(field, listed, &format!("{what}s")),
+            };
+            helped(format!("unknown {what} `{field}`"), hint)
         }
         YamlError::SerdeUnknownVariant { variant, expected, .. } => {
             helped(format!("`{variant}` is not known here"), suggestion(variant, expected, "words"))
@@ -150,8 +167,13 @@ fn explain(error: &YamlError) -> (String, Option<String>) {
         },
         YamlError::Unexpected { expected, .. } => match *expected {
             "sequence start" => helped("expected a list".to_owned(), "lines that begin with `- `".to_owned()),
-            "mapping start" => plain("expected keys and values"),
-            "string scalar" => plain("expected a single text or number"),
+            "mapping start" => {
+                helped("expected keys and values".to_owned(), "`key: value`, one in a line".to_owned())
+            }
+            "string scalar" => helped(
+                "expected a single text or number".to_owned(),
+                "put quotes around a text with brackets".to_owned(),
+            ),
             other => (format!("expected {other}"), None),
         },
         YamlError::MultipleDocuments { .. } => plain("a file holds one scenario; `---` begins another"),
@@ -177,13 +199,22 @@ fn explain(error: &YamlError) -> (String, Option<String>) {
 
 /// "Did you mean", or the list of what could have been meant.
 fn suggestion(written: &str, known: &[&str], what: &str) -> String {
-    let distances = known.iter().map(|candidate| (distance(written, candidate), candidate));
-    let limit = (written.chars().count() / 3).clamp(1, TYPOS_MAX);
-    let close = distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance);
-    match close {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+    match closest(written, known) {
+        Some(meant) => did_you_mean(meant),
         None => format!("the {what} are `{}`", known.join("`, `")),
     }
+}
+
+fn did_you_mean(meant: &str) -> String {
+    format!("did you mean `{meant}`?")
+}
+
+/// The word that this one is most likely a misspelling of.
+fn closest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distances = known.iter().map(|candidate| (distance(written, candidate), *candidate));
+    let limit = (written.chars().count() / 3).clamp(1, TYPOS_MAX);
+    let close = distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance);
+    close.map(|(_, candidate)| candidate)
 }
 
 /// How many letters have to be changed, added, left out or swapped with their neighbour; case and the kind of

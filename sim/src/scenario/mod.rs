@@ -19,6 +19,7 @@ mod step;
 mod value;
 mod world;
 
+use std::io::Read;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -72,9 +73,11 @@ impl Scenario {
     /// Says what is wrong and where; for a file that cannot be read, line and column are 0.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        let bytes = read_bounded(path)
+            .map_err(|error| ScenarioError::of_file(&file, format!("the file cannot be read: {error}")))?;
+        match String::from_utf8(bytes) {
             Ok(text) => Self::parse(&file, &text),
-            Err(error) => Err(ScenarioError::of_file(&file, format!("the file cannot be read: {error}"))),
+            Err(error) => Err(ScenarioError::of_bytes(&file, &error)),
         }
     }
 
@@ -85,6 +88,13 @@ impl Scenario {
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
         check::scenario(text).map_err(|complaint| complaint.in_file(file, text))
     }
+}
+
+/// Reads no more than it takes to see that a file is too long: it may be a device that never ends.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The commented first scenario, to be copied and changed.

@@ -35,7 +35,12 @@ impl Node {
     /// Whether the file says that it is in the format this program reads.
     pub(super) fn check_format(&self) -> Result<(), Complaint> {
         let Self::Map(entries) = self else { return Ok(()) };
-        let Some((_, format)) = entries.iter().find(|(key, _)| key.value == "format") else { return Ok(()) };
+        let Some((_, format)) = entries.iter().find(|(key, _)| key.value == "format") else {
+            let hint = format!("a scenario begins with `format: {FORMAT}`");
+            return entries
+                .first()
+                .map_or(Ok(()), |(first, _)| Err(Complaint::at(first, "`format` is missing", hint)));
+        };
         match &format.value {
             Self::Other(number) if *number == FORMAT.to_string() => Ok(()),
             Self::Other(number) => Err(Complaint::at(
@@ -84,7 +89,7 @@ impl Node {
                 Self::Blank => Err(Complaint::at(
                     key,
                     format!("`{}` has no value", **key),
-                    "leave the key out, or put quotes around the text `null` or `~`",
+                    "write one, or leave the key out; the texts `null` and `~` need quotes",
                 )),
                 given => given.check_values(),
             }),

@@ -175,7 +175,7 @@ error: format 2 is not known
 #[test]
 fn what_is_missing_is_named() {
     for (text, message) in [
-        ("title: T\nsteps:\n  - power: on\n", "`format` is missing here"),
+        ("title: T\nsteps:\n  - power: on\n", "`format` is missing"),
         ("format: 1\nsteps:\n  - power: on\n", "`title` is missing here"),
         ("format: 1\ntitle: ''\nsteps:\n  - power: on\n", "the title is empty"),
         ("format: 1\ntitle: T\n", "`steps` is missing here"),
@@ -207,7 +207,13 @@ fn a_step_has_exactly_one_verb() {
         "only one key may stand here",
         "write two steps instead",
     );
-    check_step("  - power on\n", 5, "expected keys and values", "");
+    check_step("  - power on\n", 5, "expected keys and values", "`key: value`, one in a line");
+    check_step(
+        "  - { meanwhlie: true, phone: join }\n",
+        7,
+        "unknown verb `meanwhlie`",
+        "did you mean `meanwhile`?",
+    );
 }
 
 #[test]
@@ -254,7 +260,24 @@ fn values_of_the_wrong_kind_are_errors() {
         "`99999999999999999999d` is too long",
         "at most 1000d",
     );
-    check_step("  - wait: [5s]\n", 11, "expected a single text or number", "");
+    check_step(
+        "  - wait: [5s]\n",
+        11,
+        "expected a single text or number",
+        "put quotes around a text with brackets",
+    );
+    check_step(
+        "  - button: { hold: 0s }\n",
+        5,
+        "the button is not held at all",
+        "such as `button: { hold: 10s }`",
+    );
+    check_step(
+        "  - { meanwhile: true, wait: 5s }\n",
+        5,
+        "only what a phone does can go on meanwhile",
+        "leave out `meanwhile`",
+    );
     check_step("  - wait: 0s\n", 5, "there is nothing to wait for", "");
     check_step("  - cloud: { mute: maybe }\n", 20, "expected `true` or `false`", "");
     check_step(
@@ -267,7 +290,7 @@ fn values_of_the_wrong_kind_are_errors() {
         "  - wait:\n",
         5,
         "`wait` has no value",
-        "leave the key out, or put quotes around the text `null` or `~`",
+        "write one, or leave the key out; the texts `null` and `~` need quotes",
     );
     check_step(
         "  - expect: { pin: { V256: 1 } }\n",
@@ -581,4 +604,43 @@ proptest! {
         let text = format!("format: 1\ntitle: T\nuptime: {number}{unit}\nsteps:\n  - power: on\n");
         prop_assert_eq!(parsed(&text).uptime, Some(Duration::from_millis(number * unit_ms)));
     }
+}
+
+#[test]
+fn addresses_that_the_world_chooses_are_not_taken_either() {
+    check_world(
+        "  devices:\n    - { name: a }\n    - { name: b, mac: \"24:0A:C4:00:01:10\" }\n",
+        7,
+        15,
+        "two devices have the same MAC address",
+        "the other is `a`; a device without `mac` gets one by its place in the list",
+    );
+    let many: String = (0..255).map(|number| format!("    - {{ name: phone{number} }}\n")).collect();
+    check_world(&format!("  phones:\n{many}"), 5, 3, "a world has at most 254 actors of a kind", "");
+}
+
+#[test]
+fn an_access_point_has_its_name_alone() {
+    let router =
+        |name| format!("    - {{ name: {name}, ssid: A, access_points: [{{ name: hall, rssi: -50 }}] }}\n");
+    check_world(
+        &format!("  routers:\n{}{}", router("one"), router("two")),
+        7,
+        53,
+        "the name `hall` is taken",
+        "the other stands in line 6; every actor needs its own",
+    );
+}
+
+#[test]
+fn a_subnet_has_room_for_the_routers_addresses() {
+    let router = |subnet| format!("  routers:\n    - {{ name: home, ssid: HomeNet, subnet: {subnet} }}\n");
+    parsed(&with_world(&router("10.1.2.0/24")));
+    check_world(
+        &router("10.1.2.0/25"),
+        6,
+        44,
+        "`10.1.2.0/25` is not a subnet",
+        "such as `192.168.1.0/24`, from /8 to /24",
+    );
 }

@@ -309,7 +309,7 @@ impl Mac {
 pub struct Subnet {
     /// The network's own address.
     pub network: Ipv4Addr,
-    /// How many bits of it are fixed, 8 to 29.
+    /// How many bits of it are fixed, 8 to 24: the router gives away a hundred of its addresses.
     pub prefix: u8,
 }
 
@@ -320,11 +320,11 @@ impl Subnet {
     pub const DEFAULT: Self = Self { network: Ipv4Addr::new(192, 168, 1, 0), prefix: 24 };
 
     fn parse(text: &str) -> Result<Self, String> {
-        let complaint = || format!("`{text}` is not a subnet\nsuch as `192.168.1.0/24`, from /8 to /29");
+        let complaint = || format!("`{text}` is not a subnet\nsuch as `192.168.1.0/24`, from /8 to /24");
         let (network, prefix) = text.split_once('/').ok_or_else(complaint)?;
         let network: Ipv4Addr = network.parse().map_err(|_| complaint())?;
         let prefix: u8 = prefix.parse().map_err(|_| complaint())?;
-        if !(8..=29).contains(&prefix) {
+        if !(8..=24).contains(&prefix) {
             return Err(complaint());
         }
         let hosts = u32::MAX >> prefix;

@@ -5,11 +5,14 @@ use hil_link::modelled_tls::Certificate;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use smoltcp::time::Duration;
+use smoltcp::wire::EthernetAddress;
 
 use super::value::{
     self, At, Channel, DurationText, Host, HostPort, Mac, Name, Permille, Rssi, Secret, Ssid, Subnet, scalar,
 };
 
+/// A device that does not name its MAC gets Espressif's prefix, as in the test vectors for access point names.
+const DEVICE_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
 /// The channel of an access point that does not say.
 const DEFAULT_CHANNEL: Channel = Channel(6);
 /// The strength of an access point that does not say: the same room.
@@ -359,6 +362,15 @@ pub struct SimulatedDevice {
     pub name: At<Name>,
     /// Its station MAC, from which the name of its access point follows; chosen by the world unless written.
     pub mac: Option<Mac>,
+}
+
+impl SimulatedDevice {
+    /// Its MAC; the device in this place of the list has one of its own if it names none.
+    pub fn mac_or_default(&self, index: usize) -> EthernetAddress {
+        let [a, b, c, d, e, f] = DEVICE_MAC;
+        let place = u8::try_from(index).unwrap_or(u8::MAX);
+        self.mac.map_or(EthernetAddress([a, b, c, d, e.wrapping_add(place), f]), |mac| mac.0)
+    }
 }
 
 /// A phone with the app.
