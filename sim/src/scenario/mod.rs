@@ -133,3 +133,5 @@ struct Document {
 mod case_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world_tests;

@@ -11,12 +11,12 @@ fn with_steps(steps: &str) -> String {
 }
 
 /// A file with these lines in its world, from line 5 on, and one step.
-fn with_world(world: &str) -> String {
+pub(super) fn with_world(world: &str) -> String {
     format!("{HEAD}world:\n{world}steps:\n  - power: on\n")
 }
 
 #[track_caller]
-fn parsed(text: &str) -> Scenario {
+pub(super) fn parsed(text: &str) -> Scenario {
     Scenario::parse("story.yaml", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -37,7 +37,7 @@ fn check_step(step: &str, column: u32, message: &str, hint: &str) {
 
 /// Checks place, message and hint of what a bad entry of the world gets.
 #[track_caller]
-fn check_world(world: &str, line: u32, column: u32, message: &str, hint: &str) {
+pub(super) fn check_world(world: &str, line: u32, column: u32, message: &str, hint: &str) {
     let error = Scenario::parse("story.yaml", &with_world(world)).expect_err("the world is bad");
     let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
     assert_eq!(
@@ -409,31 +409,6 @@ fn a_world_is_checked_where_it_stands() {
 }
 
 #[test]
-fn every_actor_has_a_name_of_its_own() {
-    check_world(
-        "  routers:\n    - { name: home, ssid: One }\n    - { name: home, ssid: Two }\n",
-        7,
-        15,
-        "the name `home` is taken",
-        "the other stands in line 6; every actor needs its own",
-    );
-    check_world(
-        "  routers:\n    - { name: phone, ssid: One }\n",
-        6,
-        15,
-        "the name `phone` is taken",
-        "it is the default one's; every actor needs its own",
-    );
-    check_world(
-        "  clouds:\n    - { name: eu }\n    - { name: us }\n",
-        7,
-        15,
-        "the host `blynk.cloud` is taken",
-        "the other stands in line 6; every actor needs its own",
-    );
-}
-
-#[test]
 fn actors_that_all_have_the_default_name_are_told_at_their_world() {
     let message = "the name `device` is taken";
     check_world("  devices: [{}, {}]\n", 5, 3, message, "it is the default one's; every actor needs its own");
@@ -604,43 +579,4 @@ proptest! {
         let text = format!("format: 1\ntitle: T\nuptime: {number}{unit}\nsteps:\n  - power: on\n");
         prop_assert_eq!(parsed(&text).uptime, Some(Duration::from_millis(number * unit_ms)));
     }
-}
-
-#[test]
-fn addresses_that_the_world_chooses_are_not_taken_either() {
-    check_world(
-        "  devices:\n    - { name: a }\n    - { name: b, mac: \"24:0A:C4:00:01:10\" }\n",
-        7,
-        15,
-        "two devices have the same MAC address",
-        "the other is `a`; a device without `mac` gets one by its place in the list",
-    );
-    let many: String = (0..255).map(|number| format!("    - {{ name: phone{number} }}\n")).collect();
-    check_world(&format!("  phones:\n{many}"), 5, 3, "a world has at most 254 actors of a kind", "");
-}
-
-#[test]
-fn an_access_point_has_its_name_alone() {
-    let router =
-        |name| format!("    - {{ name: {name}, ssid: A, access_points: [{{ name: hall, rssi: -50 }}] }}\n");
-    check_world(
-        &format!("  routers:\n{}{}", router("one"), router("two")),
-        7,
-        53,
-        "the name `hall` is taken",
-        "the other stands in line 6; every actor needs its own",
-    );
-}
-
-#[test]
-fn a_subnet_has_room_for_the_routers_addresses() {
-    let router = |subnet| format!("  routers:\n    - {{ name: home, ssid: HomeNet, subnet: {subnet} }}\n");
-    parsed(&with_world(&router("10.1.2.0/24")));
-    check_world(
-        &router("10.1.2.0/25"),
-        6,
-        44,
-        "`10.1.2.0/25` is not a subnet",
-        "such as `192.168.1.0/24`, from /8 to /24",
-    );
 }
