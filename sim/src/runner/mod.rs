@@ -1,5 +1,6 @@
 //! Runs a scenario in the simulated world: builds the world, carries out the steps, checks what is expected.
 
+mod arm;
 mod build;
 mod expect;
 mod steps;
@@ -18,6 +19,7 @@ use smoltcp::time::Duration;
 use crate::scenario::{Scenario, Step};
 use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
+use arm::Pending;
 use build::Stage;
 
 /// The seed of a run that names none, at which stories and exact traces are compared.
@@ -121,12 +123,13 @@ pub fn run_watched(
         let actor = step.actor.as_ref().and_then(|name| runner.stage.node(name.as_str()));
         let entry = What::Step(number);
         runner.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), entry);
-        if let Err(why) = runner.step(step) {
+        if let Err(why) = runner.step(index, step) {
             let what = step.describe();
             failure = Some(Failure { step: number, line: step.line, what, why: why.to_string() });
             break;
         }
     }
+    let failure = failure.or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let mut trace = runner.stage.world.trace;
     trace.sort();
@@ -161,7 +164,7 @@ fn say(what: &What, said: &mut String) {
         What::Console(line) => said.push_str(line),
         // What is made of closed lists and numbers cannot hold a secret.
         What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => return,
-        What::Brownout | What::FrameMissed | What::Step(_) => return,
+        What::Brownout | What::FrameMissed | What::Step(_) | What::Fired(_) => return,
         What::Device(event) if !has_text(event) => return,
         // Writing to a string does not fail.
         what => {
@@ -191,6 +194,10 @@ struct Runner<'a> {
     scenario: &'a Scenario,
     stage: Stage,
     watch: &'a mut dyn FnMut(Instant) -> bool,
+    /// What is armed at each device.
+    pending: Vec<Option<Pending>>,
+    /// The present step's index.
+    step_index: usize,
     /// Entries of the trace when the step before the present one began.
     previous_step_from: usize,
     step_from: usize,
@@ -198,10 +205,12 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     fn new(scenario: &'a Scenario, stage: Stage, watch: &'a mut dyn FnMut(Instant) -> bool) -> Self {
-        Self { scenario, stage, watch, previous_step_from: 0, step_from: 0 }
+        let pending = vec![None; scenario.world.devices.len()];
+        Self { scenario, stage, watch, pending, step_index: 0, previous_step_from: 0, step_from: 0 }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), StepError> {
+    fn step(&mut self, index: usize, step: &Step) -> Result<(), StepError> {
+        self.step_index = index;
         self.previous_step_from = self.step_from;
         self.step_from = self.stage.world.trace.entries().len();
         self.run_verb(step)
@@ -218,7 +227,7 @@ impl<'a> Runner<'a> {
                 return Ok(true);
             }
             match self.stage.world.step(limit)? {
-                world::Step::Happened => {}
+                world::Step::Happened => self.fire_armed()?,
                 world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),
             }
             if !(self.watch)(self.stage.world.now()) {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use smoltcp::time::Duration;
 
+use super::link::Between;
 use super::value::{
     self, At, Channel, DurationText, Host, HostPort, Mac, Name, Permille, Rssi, Secret, Ssid, Subnet, scalar,
 };
@@ -408,8 +409,8 @@ pub enum Habit {
     SlowSender,
 }
 
-/// What the air does to every frame.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+/// What the air does to every frame when the story begins; `link:` steps change it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// How many frames in a thousand are lost.
@@ -424,4 +425,6 @@ pub struct Link {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     pub latency: Option<Duration>,
+    /// Between which two actors no frame passes until it is healed.
+    pub partition: Option<Between>,
 }

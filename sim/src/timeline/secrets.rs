@@ -3,7 +3,7 @@
 //! The device, the phone and the cloud tell no secrets, and a run in which one does fails. But that failure
 //! has to be shown as well, and then the secret must not be.
 
-use crate::scenario::{PhoneAction, Scenario, Secret, TokenChoice, Verb};
+use crate::scenario::{Arm, Armed, PhoneAction, Scenario, Secret, TokenChoice, Verb};
 
 /// A shorter password occurs in innocent words. WPA2 asks for 8 characters.
 const SECRET_LEN_MIN: usize = 8;
@@ -32,12 +32,13 @@ impl Secrets {
                     secrets.add(provision.password.as_ref());
                     secrets.add_token(&provision.token);
                 }
-                Verb::Router(change) => secrets.add(change.password.as_ref()),
+                Verb::Router(change) | Verb::Arm(Arm { what: Armed::Router(change), .. }) => secrets.add(change.password.as_ref()),
                 Verb::Console(line) => secrets.add_typed(line),
                 Verb::Phone(_)
                 | Verb::Power(_)
                 | Verb::Button(_)
                 | Verb::Cloud(_)
+                | Verb::Link(_)
                 | Verb::Expect(_)
                 | Verb::Wait(_)
                 | Verb::Arm(_) => {}

@@ -51,7 +51,11 @@ pub struct DeviceNode {
     line: String,
     /// The supply sags when the radio is next switched on.
     brownout: bool,
+    /// The next erase is to fail.
+    erase_failure: bool,
     fault_fired: bool,
+    /// Whether a finger is on the button, with power or without.
+    is_button_down: bool,
 }
 
 impl DeviceNode {
@@ -76,7 +80,9 @@ impl DeviceNode {
             last_error: 0,
             line: String::new(),
             brownout: false,
+            erase_failure: false,
             fault_fired: false,
+            is_button_down: false,
         }
     }
 
@@ -120,15 +126,31 @@ impl DeviceNode {
         self.brownout = true;
     }
 
+    /// Lets the next erase fail.
+    pub(crate) fn arm_erase_failure(&mut self) {
+        self.erase_failure = true;
+        self.executor.flash().arm_erase_failure();
+    }
+
     /// Whether the fault that was armed last has happened.
-    pub(crate) fn fault_fired(&self) -> bool {
+    pub(crate) fn fault_fired(&mut self) -> bool {
         self.fault_fired
+            || self.executor.queues().watch().is_reached()
+            || (self.erase_failure && !self.executor.flash().is_erase_failure_armed())
     }
 
     /// Forgets an armed fault.
     pub(crate) fn clear_fault(&mut self) {
         self.brownout = false;
+        self.erase_failure = false;
         self.fault_fired = false;
+        self.executor.flash().disarm();
+        self.executor.queues().watch().disarm();
+    }
+
+    /// Counts power-ons and restarts.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     pub(super) fn wake_reason(&self) -> String {
@@ -165,6 +187,7 @@ impl DeviceNode {
     }
 
     pub(super) fn set_button(&mut self, now: Instant, down: bool) {
+        self.is_button_down = down;
         if self.is_running() {
             self.executor.queues().push_button_edge(now, down);
         }
@@ -187,6 +210,9 @@ impl DeviceNode {
             mac: self.mac,
             product: self.product,
         });
+        if self.is_button_down {
+            self.executor.queues().push_button_edge(now, true);
+        }
         true
     }
 }
@@ -217,17 +243,25 @@ impl World {
             match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
-                Turn::PowerLost => {
-                    self.trace.push(self.now, node, What::PowerCut);
-                    if let Some(device) = self.devices.get_mut(index) {
-                        device.fault_fired = true;
-                        device.stop(Power::Off);
-                    }
-                    return self.vanish(node);
-                }
+                Turn::PowerLost => return self.on_power_lost(index, done_at),
             }
         }
         self.agenda.set_wake(node, Some(self.now));
+    }
+
+    /// Power went in the middle of the turn: within a flash operation, or at an armed point behind those that
+    /// were done.
+    fn on_power_lost(&mut self, index: usize, done_at: Instant) {
+        let node = NodeId::Device(index);
+        let Some(device) = self.devices.get_mut(index) else { return };
+        if device.executor.queues().watch().is_stopped() {
+            self.trace.push(done_at, node, What::PowerOff);
+        } else {
+            device.fault_fired = true;
+            self.trace.push(self.now, node, What::PowerCut);
+        }
+        device.stop(Power::Off);
+        self.vanish(node);
     }
 
     /// A device that has said a lot leaves inputs for its next turn, which is then due at once.

@@ -1,0 +1,121 @@
+//! What happens later by itself: it is armed at a device, waits for its point there, and must have happened when
+//! the story ends.
+
+use firmware_core::hal::ResetCause;
+use hil_link::watch::{self, AtPoint};
+
+use super::steps::CYCLE_PAUSE;
+use super::{Failure, Runner, StepError};
+use crate::scenario::{Arm, Armed, BrownoutPoint, Moment, Name, Point, Power, Step, Verb};
+use crate::trace::What;
+use crate::world::NodeId;
+
+/// What a step has armed at a device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// The step's index.
+    step: usize,
+    has_happened: bool,
+}
+
+impl Runner<'_> {
+    /// Arms something at the device in whose life its point lies: `actor` itself unless `at` says another.
+    pub(super) fn arm(&mut self, arm: &Arm, actor: Option<NodeId>) -> Result<(), StepError> {
+        let holder = arm.at.as_ref().map_or(actor, |point| self.node(Some(&point.device)));
+        let Some(NodeId::Device(device)) = holder else { return Ok(()) };
+        self.note_happened(device);
+        if let Some(Some(earlier)) = self.pending.get(device).filter(|pending| {
+            pending.is_some_and(|pending| !pending.has_happened)
+        }) {
+            let number = earlier.step + 1;
+            let why = format!("what step {number} has armed there is still ahead, and there is one at a time");
+            return Err(StepError::Unmet(why));
+        }
+        let Some(node) = self.stage.world.devices.get_mut(device) else { return Ok(()) };
+        node.clear_fault();
+        match (&arm.what, &arm.at) {
+            (Armed::Cut(point), _) => node.executor.flash().arm_cut(point.operation.0, point.byte),
+            (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
+            (Armed::EraseFailure, _) => node.arm_erase_failure(),
+            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(point)) => {
+                let stops = matches!(arm.what, Armed::Power(Power::Off | Power::Cycle)) && holder == actor;
+                let at_point = if stops { AtPoint::Stops } else { AtPoint::Continues };
+                if let Some(point) = watched(point) {
+                    node.executor.queues().watch().arm(point, at_point);
+                }
+            }
+            // The scenario's check has seen to it that these say when they happen.
+            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), None) => {}
+        }
+        if let Some(pending) = self.pending.get_mut(device) {
+            *pending = Some(Pending { step: self.step_index, has_happened: false });
+        }
+        Ok(())
+    }
+
+    /// Lets happen what waits for a point that has been reached. All else of the same time has happened already.
+    pub(super) fn fire_armed(&mut self) -> Result<(), StepError> {
+        for device in 0..self.pending.len() {
+            let Some(index) = self.note_happened(device) else { continue };
+            let scenario = self.scenario;
+            let Some(Step { actor, verb: Verb::Arm(Arm { what, at: Some(_) }), .. }) = scenario.steps.get(index)
+            else {
+                continue;
+            };
+            let (now, node) = (self.stage.world.now(), NodeId::Device(device));
+            self.stage.world.trace.push(now, node, What::Fired(index + 1));
+            self.act(actor.as_ref(), what)?;
+        }
+        Ok(())
+    }
+
+    /// The index of the step that armed what has just happened at a device, once.
+    fn note_happened(&mut self, device: usize) -> Option<usize> {
+        let pending = self.pending.get_mut(device)?.as_mut().filter(|pending| !pending.has_happened)?;
+        pending.has_happened = self.stage.world.devices.get_mut(device)?.fault_fired();
+        pending.has_happened.then_some(pending.step)
+    }
+
+    fn act(&mut self, actor: Option<&Name>, what: &Armed) -> Result<(), StepError> {
+        match (what, self.node(actor)) {
+            (Armed::Power(power), Some(NodeId::Device(device))) => {
+                let world = &mut self.stage.world;
+                match power {
+                    Power::On => world.power_on(device, ResetCause::PowerOn),
+                    Power::Off => world.power_off(device),
+                    Power::Cycle => {
+                        world.power_off(device);
+                        world.power_on_at(world.now() + CYCLE_PAUSE, device);
+                    }
+                }
+            }
+            (Armed::Router(change), Some(NodeId::Router(router))) => self.change_router(router, change),
+            (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => self.change_cloud(cloud, change),
+            (Armed::Link(change), _) => return self.change_link(change),
+            // The rest happens in the device itself, or the scenario's check has refused it.
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, _) => {}
+            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// A story in which something armed has not happened does not tell what it was written for.
+    pub(super) fn check_armed(&mut self) -> Option<Failure> {
+        (0..self.pending.len()).for_each(|device| {
+            self.note_happened(device);
+        });
+        let ahead = self.pending.iter().flatten().find(|pending| !pending.has_happened)?;
+        let step = self.scenario.steps.get(ahead.step)?;
+        let why = "this was armed and has not happened when the story ends".to_owned();
+        Some(Failure { step: ahead.step + 1, line: step.line, what: step.describe(), why })
+    }
+}
+
+/// A point as the seam knows it; `None` for a state that no firmware enters.
+fn watched(point: &Point) -> Option<watch::Point> {
+    Some(match point.moment {
+        Moment::FrameSent(nth) => watch::Point::FrameSent(nth.0),
+        Moment::FrameReceived(nth) => watch::Point::FrameReceived(nth.0),
+        Moment::State(state) => watch::Point::StateEntered(state.firmware()?),
+    })
+}
