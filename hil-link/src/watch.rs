@@ -47,9 +47,9 @@ impl Watch {
         self.is_reached = false;
     }
 
-    /// Whether the point that was armed last has been reached.
-    pub const fn is_reached(&self) -> bool {
-        self.is_reached
+    /// Whether the point has been reached since it was armed; says so once.
+    pub const fn take_reached(&mut self) -> bool {
+        core::mem::replace(&mut self.is_reached, false)
     }
 
     /// Whether power went at the point and has not come back.
@@ -157,7 +157,7 @@ mod tests {
         assert!(send(&mut seam));
         seam.queues().watch().arm(Point::FrameSent(2), AtPoint::Stops);
         assert!((0..9).all(|_| seam.queues().push_frame(&[1])));
-        assert!(send(&mut seam) && !seam.queues().watch().is_reached());
+        assert!(send(&mut seam) && !seam.queues().watch().take_reached());
         assert!(send(&mut seam) && seam.queues().watch().is_stopped());
         assert!(!send(&mut seam), "the second was the last");
         assert_eq!(seam.end_turn(), TurnEnd::PowerLost);
@@ -165,8 +165,9 @@ mod tests {
         let mut seam = self::seam(Point::FrameReceived(2), AtPoint::Continues);
         assert!((0..9).all(|_| send(&mut seam)) && seam.queues().push_frame(&[1]));
         assert!(!seam.queues().push_frame(&[0; 2_000]), "one that is lost does not count");
-        assert!(!seam.queues().watch().is_reached());
-        assert!(seam.queues().push_frame(&[1]) && seam.queues().watch().is_reached());
+        assert!(!seam.queues().watch().take_reached());
+        assert!(seam.queues().push_frame(&[1]) && seam.queues().watch().take_reached());
+        assert!(!seam.queues().watch().take_reached(), "it says so once");
         assert_eq!(seam.end_turn(), TurnEnd::Alive);
     }
 
@@ -175,9 +176,8 @@ mod tests {
         let mut seam = seam(Point::StateEntered(State::Running), AtPoint::Continues);
         seam.power_on();
         enter(&mut seam, State::Running);
-        assert!(seam.queues().watch().is_reached());
         seam.queues().watch().arm(Point::StateEntered(State::Running), AtPoint::Stops);
-        assert!(!seam.queues().watch().is_reached(), "another one is armed");
+        assert!(!seam.queues().watch().take_reached(), "another one is armed");
         seam.queues().watch().disarm();
         enter(&mut seam, State::Running);
         assert_eq!(seam.end_turn(), TurnEnd::Alive);

@@ -24,11 +24,11 @@ impl Runner<'_> {
         let holder = arm.at.as_ref().map_or(actor, |point| self.node(Some(&point.device)));
         let Some(NodeId::Device(device)) = holder else { return Ok(()) };
         self.note_happened(device);
-        if let Some(Some(earlier)) = self.pending.get(device).filter(|pending| {
-            pending.is_some_and(|pending| !pending.has_happened)
-        }) {
+        let earlier = self.pending.get(device).copied().flatten();
+        if let Some(earlier) = earlier.filter(|earlier| !earlier.has_happened) {
             let number = earlier.step + 1;
-            let why = format!("what step {number} has armed there is still ahead, and there is one at a time");
+            let why =
+                format!("what step {number} has armed there is still ahead, and there is one at a time");
             return Err(StepError::Unmet(why));
         }
         let Some(node) = self.stage.world.devices.get_mut(device) else { return Ok(()) };
@@ -58,7 +58,8 @@ impl Runner<'_> {
         for device in 0..self.pending.len() {
             let Some(index) = self.note_happened(device) else { continue };
             let scenario = self.scenario;
-            let Some(Step { actor, verb: Verb::Arm(Arm { what, at: Some(_) }), .. }) = scenario.steps.get(index)
+            let Some(Step { actor, verb: Verb::Arm(Arm { what, at: Some(_) }), .. }) =
+                scenario.steps.get(index)
             else {
                 continue;
             };
@@ -118,4 +119,98 @@ fn watched(point: &Point) -> Option<watch::Point> {
         Moment::FrameReceived(nth) => watch::Point::FrameReceived(nth.0),
         Moment::State(state) => watch::Point::StateEntered(state.firmware()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runner::{Harness, run};
+    use crate::scenario::Scenario;
+
+    /// How a story with these steps fails behind a first setup, if it does.
+    #[track_caller]
+    fn failure(steps: &[&str]) -> Option<String> {
+        let routers = "[{ name: home, ssid: HomeNet, password: correct horse }]";
+        let devices = "[{ name: lamp }, { name: heater }]";
+        let set_up =
+            "  - { who: lamp, power: on }\n  - phone: { provision: { device: lamp, network: home } }\n";
+        let steps: String = steps.iter().map(|step| format!("  - {{ {step} }}\n")).collect();
+        let world = format!("world:\n  routers: {routers}\n  devices: {devices}\n");
+        let text = format!("format: 1\ntitle: T\n{world}steps:\n{set_up}{steps}");
+        let scenario = Scenario::parse("story.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+        run(&scenario, &Harness::EXAMPLE, 1).failure.map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_was_armed_and_never_happens_is_a_failure() {
+        let never = "this was armed and has not happened when the story ends";
+        for (arm, told) in [
+            ("arm: { cut: { operation: 1 } }", "lamp will lose power at byte 0 of the next flash operation"),
+            ("arm: { brownout: radio-start }", "lamp will brown out when its radio starts"),
+            ("arm: erase-failure", "lamp will fail its next erase"),
+            ("arm: { power: off }, at: { state: error }", "lamp loses power, once lamp enters ERROR"),
+            (
+                "arm: { power: off }, at: { frame: 1000000, from: lamp }",
+                "lamp loses power, once lamp has sent 1000000 frames",
+            ),
+        ] {
+            let steps = [format!("who: lamp, {arm}"), "wait: 1m".to_owned()];
+            let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+            assert_eq!(failure(&steps), Some(format!("step 3 (line 9), {told}: {never}")));
+        }
+    }
+
+    #[test]
+    fn one_thing_at_a_time_is_armed_at_a_device() {
+        let arm = "who: lamp, arm: { power: off }, at: { state: error }";
+        let why = "what step 3 has armed there is still ahead, and there is one at a time";
+        let told = format!("step 4 (line 10), lamp will fail its next erase: {why}");
+        assert_eq!(failure(&[arm, "who: lamp, arm: erase-failure"]), Some(told));
+    }
+
+    #[test]
+    fn an_erase_that_was_to_fail_has_failed() {
+        let steps = [
+            "who: lamp, arm: erase-failure",
+            "who: lamp, console: config erase",
+            "who: lamp, expect: { fault: fired, within: 5s }",
+        ];
+        assert_eq!(failure(&steps), None);
+    }
+
+    /// Everything that can be armed for a point, at a point of every kind, seen by what comes of it.
+    #[test]
+    fn what_is_armed_happens_at_its_point() {
+        let fired = "who: lamp, expect: { fault: fired, within: 2m }";
+        let write = "cloud: { write: { device: lamp, pin: V2, value: 1 } }";
+        for (arm, then) in [
+            ("who: lamp, arm: { power: off }, at: { frame: 1, from: lamp }", "device: off, within: 0s"),
+            ("who: lamp, arm: { power: off }, at: { frame: 1, to: lamp }", "device: off, within: 0s"),
+            ("who: lamp, arm: { power: cycle }, at: { frame: 1, to: lamp }", "device: off, within: 0s"),
+            ("who: lamp, arm: { power: cycle }, at: { frame: 2, to: lamp }", "device: running, within: 10s"),
+            ("arm: { router: { power: off } }, at: { frame: 2, from: lamp }", "device: connecting-net"),
+            ("arm: { router: { deauth: true } }, at: { frame: 2, to: lamp }", "device: connecting-net"),
+            ("arm: { cloud: { power: off } }, at: { frame: 2, to: lamp }", "cloud: offline, within: 2m"),
+            (
+                "arm: { link: { partition: [lamp, home] } }, at: { frame: 2, to: lamp }",
+                "device: connecting-cloud, joined: home, within: 2m",
+            ),
+        ] {
+            let then = format!("who: lamp, expect: {{ {then} }}");
+            assert_eq!(failure(&[arm, write, fired, &then]), None, "{arm}");
+        }
+    }
+
+    #[test]
+    fn a_point_of_one_device_can_concern_another() {
+        let steps = [
+            "who: heater, power: on",
+            "who: heater, expect: { device: wait-config }",
+            "who: heater, arm: { power: off }, at: { state: connecting-net, of: lamp }",
+            "router: { deauth: true }",
+            "who: lamp, expect: { fault: fired }",
+            "who: heater, expect: { device: off, within: 0s }",
+            "who: lamp, expect: { device: running, cloud: online, within: 30s }",
+        ];
+        assert_eq!(failure(&steps), None);
+    }
 }

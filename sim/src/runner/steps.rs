@@ -10,8 +10,8 @@ use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
 use super::{Runner, StepError};
 use crate::phone::{self, Command, Configuration, TokenSource};
 use crate::scenario::{
-    Button, CloudChange, Configure, Credentials, Heal, LinkChange, Name, PhoneAction, Power, Provision, Request,
-    RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
+    Button, CloudChange, Configure, Credentials, Heal, LinkChange, Name, PhoneAction, Power, Provision,
+    Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
 };
 use crate::world::{LinkFaults, NodeId};
 

@@ -110,7 +110,7 @@ pub(super) struct PointText {
 }
 
 fn one_point(schema: &mut Schema) {
-    let one_of =
-        [&["state"][..], &["frame", "from"], &["frame", "to"]].map(|keys| serde_json::json!({ "required": keys }));
+    let one_of = [&["state"][..], &["frame", "from"], &["frame", "to"]]
+        .map(|keys| serde_json::json!({ "required": keys }));
     schema.insert("oneOf".to_owned(), one_of.to_vec().into());
 }

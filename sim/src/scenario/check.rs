@@ -479,7 +479,9 @@ impl Check<'_> {
                 Err(self.complaint("this does not say when it happens", hint))
             }
             (Armed::Power(_), Some(at)) => self.point(&at, actor).map(Some),
-            (Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => self.point(&at, None).map(Some),
+            (Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => {
+                self.point(&at, None).map(Some)
+            }
         }
     }
 
@@ -501,7 +503,10 @@ impl Check<'_> {
                 return complain("`from` and `to` belong to a frame", "`of` says whose state is meant");
             }
             (None, Some(_), None, None) => {
-                return complain("this does not say whose frames count", "add `to: device` or `from: device`");
+                return complain(
+                    "this does not say whose frames count",
+                    "add `to: device` or `from: device`",
+                );
             }
             (None, Some(_), Some(_), Some(_)) => {
                 return complain("frames are counted at one end", "leave out `from` or `to`");
@@ -511,7 +516,11 @@ impl Check<'_> {
             (None, Some(nth), None, Some(to)) => (Moment::FrameReceived(*nth), Some(to)),
         };
         if let (Some(of), Moment::FrameSent(_) | Moment::FrameReceived(_)) = (of, moment) {
-            return Err(Complaint::at(of, "`of` belongs to a state", "`from` or `to` says whose frames count"));
+            return Err(Complaint::at(
+                of,
+                "`of` belongs to a state",
+                "`from` or `to` says whose frames count",
+            ));
         }
         self.known_if_given(device, Kind::Device)?;
         let named = device.map(|device| &device.value).or(actor);

@@ -4,7 +4,8 @@ use super::arm::{Arm, Armed, BrownoutPoint, Moment, Point};
 use super::expect::{ApState, Expect, FaultState, Presence, StoreState};
 use super::link::{Heal, LinkChange};
 use super::step::{
-    Button, CloudChange, Configure, PhoneAction, Power, Provision, RouterChange, Step, Switch, TokenChoice, Verb,
+    Button, CloudChange, Configure, PhoneAction, Power, Provision, RouterChange, Step, Switch, TokenChoice,
+    Verb,
 };
 use super::value::{At, Name, Secret, Ssid, spoken};
 use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};

@@ -12,7 +12,8 @@ use smoltcp::time::Duration;
 use super::value::{self, At, DurationText, Name, Permille};
 
 /// How two actors are written.
-const TWO_NAMES: &str = "two names such as `[device, home]`, or `{ from: home, to: device }` for one direction";
+const TWO_NAMES: &str =
+    "two names such as `[device, home]`, or `{ from: home, to: device }` for one direction";
 
 /// What changes about the air; at least one thing. What is not written stays as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]

@@ -190,8 +190,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_step_has_exactly_one_verb() {
-    let verbs =
-        "the verbs are `power`, `phone`, `button`, `console`, `router`, `cloud`, `link`, `expect`, `wait`, `arm`";
+    let verbs = "the verbs are `power`, `phone`, `button`, `console`, `router`, `cloud`, `link`, `expect`, `wait`, `arm`";
     check_step("  - poewr: on\n", 5, "unknown verb `poewr`", "did you mean `power`?");
     check_step("  - fly: high\n", 5, "unknown verb `fly`", verbs);
     check_step("  - who: device\n", 5, "this step has no verb", verbs);
@@ -328,12 +327,7 @@ fn a_partition_stands_between_two_who_exchange_frames() {
         ("{ partition: { from: home } }", 26, "`to` is missing here", ""),
         ("{ partition: { from: home, too: device } }", 38, "unknown key `too`", "did you mean `to`?"),
         ("{ partition: [home, home] }", 31, "`home` is named twice", "a partition stands between two"),
-        (
-            "{ partition: [device, cloud] }",
-            33,
-            "no frames go straight from a device to a cloud",
-            neighbours,
-        ),
+        ("{ partition: [device, cloud] }", 33, "no frames go straight from a device to a cloud", neighbours),
         ("{ heal: phone }", 19, "`phone` alone does not say between whom", two),
         ("{ heal: [device, hme] }", 28, "there is no actor `hme`", "did you mean `home`?"),
         ("{ loss_permille: 1001 }", 28, "`1001` is not a share", "from 0 to 1000 in a thousand"),
@@ -425,7 +419,12 @@ fn what_is_armed_says_when_it_happens() {
             "`0` is not a place in a row",
             "counted from 1, which is the next one, to 1000000",
         ),
-        ("arm: { power: off }, at: { state: runing }", 41, "`runing` is not known here", "did you mean `running`?"),
+        (
+            "arm: { power: off }, at: { state: runing }",
+            41,
+            "`runing` is not known here",
+            "did you mean `running`?",
+        ),
         ("arm: power", 12, "`power` needs details", "`arm: { power: .. }`"),
         ("arm: { router: {} }, at: { state: running }", 5, "nothing changes about the router", ""),
         (
@@ -438,7 +437,9 @@ fn what_is_armed_says_when_it_happens() {
         check_step(&format!("  - {{ {step} }}\n"), column, message, hint);
     }
     let world = "  devices: [{ name: lamp }, { name: heater }]\n";
-    let text = format!("{HEAD}world:\n{world}steps:\n  - {{ arm: {{ link: {{ loss_permille: 5 }} }}, at: {{ state: error }} }}\n");
+    let text = format!(
+        "{HEAD}world:\n{world}steps:\n  - {{ arm: {{ link: {{ loss_permille: 5 }} }}, at: {{ state: error }} }}\n"
+    );
     let error = Scenario::parse("story.yaml", &text).expect_err("whose state?");
     assert_eq!(error.message, "whose state? there are 2 devices");
     assert_eq!(error.hint.as_deref(), Some("add `of:` with a device's name"));

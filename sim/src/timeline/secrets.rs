@@ -32,7 +32,9 @@ impl Secrets {
                     secrets.add(provision.password.as_ref());
                     secrets.add_token(&provision.token);
                 }
-                Verb::Router(change) | Verb::Arm(Arm { what: Armed::Router(change), .. }) => secrets.add(change.password.as_ref()),
+                Verb::Router(change) | Verb::Arm(Arm { what: Armed::Router(change), .. }) => {
+                    secrets.add(change.password.as_ref())
+                }
                 Verb::Console(line) => secrets.add_typed(line),
                 Verb::Phone(_)
                 | Verb::Power(_)

@@ -54,6 +54,8 @@ pub struct DeviceNode {
     /// The next erase is to fail.
     erase_failure: bool,
     fault_fired: bool,
+    /// It has come to a point at which its power goes, once its flash is done.
+    is_lost: bool,
     /// Whether a finger is on the button, with power or without.
     is_button_down: bool,
 }
@@ -82,6 +84,7 @@ impl DeviceNode {
             brownout: false,
             erase_failure: false,
             fault_fired: false,
+            is_lost: false,
             is_button_down: false,
         }
     }
@@ -118,7 +121,7 @@ impl DeviceNode {
 
     /// Whether its firmware runs.
     pub fn is_running(&self) -> bool {
-        self.power == Power::Running
+        self.power == Power::Running && !self.is_lost
     }
 
     /// Lets the supply sag when the radio is next switched on.
@@ -134,9 +137,7 @@ impl DeviceNode {
 
     /// Whether the fault that was armed last has happened.
     pub(crate) fn fault_fired(&mut self) -> bool {
-        self.fault_fired
-            || self.executor.queues().watch().is_reached()
-            || (self.erase_failure && !self.executor.flash().is_erase_failure_armed())
+        self.fault_fired || (self.erase_failure && !self.executor.flash().is_erase_failure_armed())
     }
 
     /// Forgets an armed fault.
@@ -180,6 +181,7 @@ impl DeviceNode {
     fn stop(&mut self, power: Power) {
         self.executor.power_off();
         self.power = power;
+        self.is_lost = false;
         self.epoch += 1;
         self.state = State::Init;
         self.last_error = 0;
@@ -240,28 +242,45 @@ impl World {
                 Ok(done_at) => done_at,
                 Err(at) => return self.brown_out(index, at),
             };
+            if !self.passes_point(index, done_at) {
+                return self.agenda.set_wake(node, None);
+            }
             match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
-                Turn::PowerLost => return self.on_power_lost(index, done_at),
+                Turn::PowerLost => {
+                    self.trace.push(self.now, node, What::PowerCut);
+                    if let Some(device) = self.devices.get_mut(index) {
+                        device.fault_fired = true;
+                        device.stop(Power::Off);
+                    }
+                    return self.vanish(node);
+                }
             }
         }
         self.agenda.set_wake(node, Some(self.now));
     }
 
-    /// Power went in the middle of the turn: within a flash operation, or at an armed point behind those that
-    /// were done.
-    fn on_power_lost(&mut self, index: usize, done_at: Instant) {
-        let node = NodeId::Device(index);
-        let Some(device) = self.devices.get_mut(index) else { return };
-        if device.executor.queues().watch().is_stopped() {
-            self.trace.push(done_at, node, What::PowerOff);
-        } else {
-            device.fault_fired = true;
-            self.trace.push(self.now, node, What::PowerCut);
+    /// Notices that a device has come to the point that is armed: something happens as soon as its flash is done
+    /// with what came before. Returns whether the device itself goes on.
+    pub(super) fn passes_point(&mut self, index: usize, done_at: Instant) -> bool {
+        let Some(device) = self.devices.get_mut(index) else { return true };
+        let watch = device.executor.queues().watch();
+        if !watch.take_reached() {
+            return true;
         }
-        device.stop(Power::Off);
-        self.vanish(node);
+        device.is_lost = watch.is_stopped();
+        let at = done_at.max(device.busy_until);
+        self.queue.schedule(at, Event::Point { device: index, epoch: device.epoch });
+        !device.is_lost
+    }
+
+    pub(super) fn on_point(&mut self, index: usize, epoch: u32) {
+        let Some(device) = self.devices.get_mut(index) else { return };
+        device.fault_fired = true;
+        if device.is_lost && device.epoch == epoch {
+            self.power_off(index);
+        }
     }
 
     /// A device that has said a lot leaves inputs for its next turn, which is then due at once.

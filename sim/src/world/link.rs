@@ -41,11 +41,7 @@ pub(super) struct Link {
 impl Link {
     /// Air that only carries.
     pub(super) fn new(seed: u64) -> Self {
-        Self {
-            faults: LinkFaults::default(),
-            partitions: BTreeSet::new(),
-            random: SplitMix64::new(seed),
-        }
+        Self { faults: LinkFaults::default(), partitions: BTreeSet::new(), random: SplitMix64::new(seed) }
     }
 
     /// Lets nothing pass from one node to another until it is healed.

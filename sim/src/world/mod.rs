@@ -61,6 +61,7 @@ pub enum NodeId {
 enum Event {
     Air(Pending),
     Deliver { to: NodeId, port: Port, boots: u32, frame: Frame },
+    Point { device: usize, epoch: u32 },
     PowerOn { device: usize, epoch: u32 },
     Boot { device: usize, epoch: u32, cause: ResetCause },
     Button { device: usize, down: bool },
@@ -373,6 +374,7 @@ impl World {
                 self.apply_air_output(out);
             }
             Event::Deliver { to, port, boots, frame } => self.deliver(to, port, boots, frame),
+            Event::Point { device, epoch } => self.on_point(device, epoch),
             Event::PowerOn { device, epoch } => {
                 if self.devices.get(device).is_some_and(|node| node.epoch() == epoch) {
                     self.power_on(device, ResetCause::PowerOn);
@@ -403,9 +405,7 @@ impl World {
                     self.trace.push(self.now, to, What::FrameMissed);
                     return;
                 }
-                if device.executor.queues().watch().is_stopped() {
-                    return self.power_off(index);
-                }
+                self.passes_point(index, self.now);
             }
             NodeId::Phone(index) => {
                 if let Some(phone) = self.phones.get_mut(index) {
