@@ -162,6 +162,13 @@ mod tests {
         assert!(!send(&mut seam), "the second was the last");
         assert_eq!(seam.end_turn(), TurnEnd::PowerLost);
 
+        let mut seam = self::seam(Point::FrameSent(2), AtPoint::Stops);
+        let wire = seam.phy();
+        let sent = (0..4).filter(|_| {
+            wire.transmit(Instant::ZERO).map(|token| token.consume(60, |frame| frame.fill(1))).is_some()
+        });
+        assert_eq!(sent.count(), 2, "the stack may send several in one go");
+
         let mut seam = self::seam(Point::FrameReceived(2), AtPoint::Continues);
         assert!((0..9).all(|_| send(&mut seam)) && seam.queues().push_frame(&[1]));
         assert!(!seam.queues().push_frame(&[0; 2_000]), "one that is lost does not count");

@@ -263,7 +263,7 @@ impl World {
 
     /// Notices that a device has come to the point that is armed: something happens as soon as its flash is done
     /// with what came before. Returns whether the device itself goes on.
-    pub(super) fn passes_point(&mut self, index: usize, done_at: Instant) -> bool {
+    fn passes_point(&mut self, index: usize, done_at: Instant) -> bool {
         let Some(device) = self.devices.get_mut(index) else { return true };
         let watch = device.executor.queues().watch();
         if !watch.take_reached() {

@@ -405,7 +405,6 @@ impl World {
                     self.trace.push(self.now, to, What::FrameMissed);
                     return;
                 }
-                self.passes_point(index, self.now);
             }
             NodeId::Phone(index) => {
                 if let Some(phone) = self.phones.get_mut(index) {
