@@ -126,4 +126,6 @@ struct Document {
 #[cfg(test)]
 mod case_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ impl Secrets {
                     secrets.add_token(&provision.token);
                 }
                 Verb::Router(change) | Verb::Arm(Arm { what: Armed::Router(change), .. }) => {
-                    secrets.add(change.password.as_ref())
+                    secrets.add(change.password.as_ref());
                 }
                 Verb::Console(line) => secrets.add_typed(line),
                 Verb::Phone(_)
