@@ -160,7 +160,8 @@ pub enum JoinFailure {
 /// The button and the indicator.
 pub trait Panel {
     /// The button's level changes since the last call, oldest first: time and whether it is down now. Raw,
-    /// bounces included.
+    /// bounces included. The device takes the button to be up when it boots: one that is held then must be
+    /// reported as a first edge, at the time of the boot.
     fn poll_button(&mut self) -> Option<(Instant, bool)>;
     /// Shows a pattern until the next one; the platform evaluates it over time by itself.
     fn show(&mut self, pattern: Pattern);

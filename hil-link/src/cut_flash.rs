@@ -193,6 +193,11 @@ impl<F: NorFlash> CutFlash<F> {
         self.noise_seed = seed;
     }
 
+    /// Takes power away between two operations.
+    pub const fn lose_power(&mut self) {
+        self.is_dead = true;
+    }
+
     /// Ends a power loss and withdraws the budget. Arms stay.
     pub const fn power_on(&mut self) {
         self.is_dead = false;
@@ -213,6 +218,11 @@ impl<F: NorFlash> CutFlash<F> {
     /// Makes the next erase fail without effect; the flash stays alive.
     pub const fn arm_erase_failure(&mut self) {
         self.fail_next_erase = true;
+    }
+
+    /// Whether an erase failure was armed and has not happened yet.
+    pub const fn is_erase_failure_armed(&self) -> bool {
+        self.fail_next_erase
     }
 
     /// Makes programming a sector succeed without effect, until `None` is set. Erasing it still works.

@@ -8,3 +8,4 @@ pub mod cut_flash;
 pub mod modelled_tls;
 pub mod queues;
 pub mod turn_platform;
+pub mod watch;

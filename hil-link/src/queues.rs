@@ -10,6 +10,7 @@ use firmware_core::trace::Event;
 use heapless::{Deque, Vec};
 
 use crate::cut_flash::FlashOperation;
+use crate::watch::Watch;
 
 /// Ethernet's payload of 1,500 bytes with its header of 14.
 pub const FRAME_LEN_MAX: usize = 1_514;
@@ -68,12 +69,22 @@ pub struct Queues {
     bytes: Vec<u8, EFFECT_BYTES>,
     /// Effects that had no room. Anything but 0 is a fault of the device or of these capacities.
     lost_effects: u32,
+    watch: Watch,
 }
 
 impl Queues {
+    /// The point in what passes here that the world waits for.
+    pub fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
     /// Gives the device a frame; `false` when it is too long or the queue is full and it is lost.
     pub fn push_frame(&mut self, frame: &[u8]) -> bool {
-        FrameBuffer::from_slice(frame).is_ok_and(|frame| self.frames.push_back(frame).is_ok())
+        let is_taken = FrameBuffer::from_slice(frame).is_ok_and(|frame| self.frames.push_back(frame).is_ok());
+        if is_taken {
+            self.watch.on_frame_received();
+        }
+        is_taken
     }
 
     /// Whether another frame has room.
@@ -156,7 +167,8 @@ impl Queues {
 
     /// Whether a frame of full length can be sent now. If not, it waits for the next turn.
     pub(crate) fn has_room_to_send(&self) -> bool {
-        self.effects.len() + EFFECTS_KEPT_FREE < EFFECTS
+        !self.watch.is_stopped()
+            && self.effects.len() + EFFECTS_KEPT_FREE < EFFECTS
             && self.bytes.len() + 2 * FRAME_LEN_MAX <= EFFECT_BYTES
     }
 
@@ -166,6 +178,7 @@ impl Queues {
         if len <= FRAME_LEN_MAX && self.bytes.resize_default(start + len).is_ok() {
             let result = fill(self.bytes.get_mut(start..).unwrap_or_default());
             self.push(Stored::Frame { start, end: start + len });
+            self.watch.on_frame_sent();
             return result;
         }
         // A token is only given out when there is room, so that this frame is longer than Ethernet allows.
@@ -183,6 +196,7 @@ impl Queues {
     }
 
     pub(crate) fn push_trace(&mut self, event: Event) {
+        self.watch.on_trace(&event);
         self.push(Stored::Trace(event));
     }
 

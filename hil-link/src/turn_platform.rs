@@ -69,6 +69,7 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
     pub fn power_on(&mut self) {
         self.flash.power_on();
         self.wire.dead = false;
+        self.wire.queues.watch().power_on();
         self.wire.queues.clear_inputs();
         self.secure = ClientChannel::default();
     }
@@ -77,6 +78,9 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
     fn sync(&mut self) {
         while let Some(operation) = self.flash.poll_operation() {
             self.wire.queues.push_flash(operation);
+        }
+        if self.wire.queues.watch().is_stopped() {
+            self.flash.lose_power();
         }
         self.wire.dead |= self.flash.is_dead();
     }
@@ -94,7 +98,8 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
 pub enum TurnEnd {
     /// The device runs.
     Alive,
-    /// The flash budget was used up: the device is dead until its next boot.
+    /// The flash budget was used up, or the point came at which power goes: the device is dead until its next
+    /// boot.
     PowerLost,
 }
 
@@ -145,6 +150,7 @@ impl<F: MultiwriteNorFlash> Platform for TurnPlatform<F> {
     }
 
     fn flash(&mut self) -> &mut CutFlash<F> {
+        self.sync();
         &mut self.flash
     }
 

@@ -4,7 +4,7 @@
 //! The tokens that the cloud issues are not here: the runner learns them as they are issued, and what has their
 //! form is starred.
 
-use crate::scenario::{PhoneAction, Scenario, Secret, TokenChoice, Verb};
+use crate::scenario::{Arm, Armed, PhoneAction, Scenario, Secret, TokenChoice, Verb};
 
 /// A shorter password occurs in innocent words. WPA2 asks for 8 characters.
 const SECRET_LEN_MIN: usize = 8;
@@ -33,12 +33,15 @@ impl Secrets {
                     secrets.add(provision.password.as_ref());
                     secrets.add_token(&provision.token);
                 }
-                Verb::Router(change) => secrets.add(change.password.as_ref()),
+                Verb::Router(change) | Verb::Arm(Arm { what: Armed::Router(change), .. }) => {
+                    secrets.add(change.password.as_ref());
+                }
                 Verb::Console(line) => secrets.add_typed(line),
                 Verb::Phone(_)
                 | Verb::Power(_)
                 | Verb::Button(_)
                 | Verb::Cloud(_)
+                | Verb::Link(_)
                 | Verb::Expect(_)
                 | Verb::Wait(_)
                 | Verb::Arm(_) => {}

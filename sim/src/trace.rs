@@ -58,6 +58,8 @@ pub enum What {
     Cloud(cloud::Event),
     /// The scenario came to a step: its number from 1.
     Step(usize),
+    /// What a step, by its number, has armed happens now.
+    Fired(usize),
 }
 
 /// The record of one run.
@@ -226,14 +228,15 @@ pub fn is_story(what: &What) -> bool {
         | What::Flash(_)
         | What::Console(_)
         | What::FrameMissed
-        | What::Step(_) => false,
+        | What::Step(_)
+        | What::Fired(_) => false,
     }
 }
 
 /// Whether an entry stands in the exact trace: all but console text, which may name hardware, and the
 /// scenario's own steps.
 fn is_exact(what: &What) -> bool {
-    !matches!(what, What::Console(_) | What::Step(_))
+    !matches!(what, What::Console(_) | What::Step(_) | What::Fired(_))
 }
 
 fn is_milestone(event: &Event) -> bool {
@@ -332,6 +335,7 @@ impl fmt::Display for What {
             Self::Router(event) => event.fmt(f),
             Self::Cloud(event) => event.fmt(f),
             Self::Step(number) => write!(f, "step {number}"),
+            Self::Fired(number) => write!(f, "step {number} happens"),
         }
     }
 }

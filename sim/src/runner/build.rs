@@ -15,7 +15,7 @@ use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, Old
 use crate::executor::{FLASH_LEN, InProcess, SimFlash};
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
-use crate::scenario::{self, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
+use crate::scenario::{self, Between, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
 use crate::secrets::Secrets;
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
@@ -44,8 +44,6 @@ pub(super) struct Stage {
     cloud_ids: Vec<Option<DeviceId>>,
     /// Bytes programmed or erased in each device's flash when its token was looked at last.
     token_seen_at: Vec<u64>,
-    /// Whether the fault that was armed last has fired, by device.
-    pub(super) faults: Vec<bool>,
     /// What each device's flash held, and how much had been done to it then.
     stored: Vec<Option<(Wear, Loaded)>>,
     /// Whether a check that fails says why.
@@ -64,7 +62,6 @@ impl Stage {
             access_point_names: BTreeMap::new(),
             cloud_ids: vec![None; scenario.world.devices.len()],
             token_seen_at: vec![0; scenario.world.devices.len()],
-            faults: vec![false; scenario.world.devices.len()],
             stored: vec![None; scenario.world.devices.len()],
             tells_why: true,
             secrets: Secrets::of(scenario).into_texts(),
@@ -81,12 +78,28 @@ impl Stage {
             duplicate_permille: permille(link.duplicate_permille),
             extra_latency: link.latency.unwrap_or(Duration::ZERO),
         });
+        if let Some(between) = &link.partition {
+            stage.partition(between);
+        }
         stage
     }
 
     /// The actor with this name.
     pub(super) fn node(&self, name: &str) -> Option<NodeId> {
         self.nodes.get(name).copied()
+    }
+
+    /// From whom to whom frames are meant; the scenario's check has found that all are there.
+    pub(super) fn directions(&self, between: &Between) -> Vec<(NodeId, NodeId)> {
+        let nodes = between.directions().map(|names| names.map(|name| self.node(name.as_str())));
+        nodes.filter_map(|[from, to]| Some((from?, to?))).collect()
+    }
+
+    /// Lets no frame pass any more where the scenario says.
+    pub(super) fn partition(&mut self, between: &Between) {
+        for (from, to) in self.directions(between) {
+            self.world.partition(from, to);
+        }
     }
 
     /// What a device's flash holds, as its next boot would see it.

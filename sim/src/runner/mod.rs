@@ -1,5 +1,6 @@
 //! Runs a scenario in the simulated world: builds the world, carries out the steps, checks what is expected.
 
+mod arm;
 mod build;
 mod expect;
 mod steps;
@@ -20,6 +21,7 @@ use smoltcp::time::Duration;
 use crate::scenario::{Scenario, Step};
 use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
+use arm::Pending;
 use build::Stage;
 
 /// The seed of a run that names none, at which stories and exact traces are compared.
@@ -140,6 +142,7 @@ pub fn run_watched(
     {
         failure = Some(Failure::of(number, step, &why));
     }
+    let failure = failure.or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let mut trace = runner.stage.world.trace;
     trace.sort();
@@ -174,7 +177,7 @@ fn say(what: &What, said: &mut String) {
         What::Console(line) => said.push_str(line),
         // What is made of closed lists and numbers cannot hold a secret.
         What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => return,
-        What::Brownout | What::FrameMissed | What::Step(_) => return,
+        What::Brownout | What::FrameMissed | What::Step(_) | What::Fired(_) => return,
         What::Device(event) if !has_text(event) => return,
         // Writing to a string does not fail.
         what => {
@@ -204,6 +207,8 @@ struct Runner<'a> {
     scenario: &'a Scenario,
     stage: Stage,
     watch: &'a mut dyn FnMut(Instant) -> bool,
+    /// What is armed at each device.
+    pending: Vec<Option<Pending>>,
     /// Entries of the trace when the step before the present one began.
     previous_step_from: usize,
     step_from: usize,
@@ -224,7 +229,8 @@ struct Begun {
 impl<'a> Runner<'a> {
     fn new(scenario: &'a Scenario, stage: Stage, watch: &'a mut dyn FnMut(Instant) -> bool) -> Self {
         let begun = scenario.world.phones.iter().map(|_| None).collect();
-        Self { scenario, stage, watch, previous_step_from: 0, step_from: 0, step_number: 0, begun }
+        let pending = vec![None; scenario.world.devices.len()];
+        Self { scenario, stage, watch, pending, previous_step_from: 0, step_from: 0, step_number: 0, begun }
     }
 
     fn step(&mut self, number: usize, step: &Step) -> Result<(), StepError> {
@@ -245,7 +251,10 @@ impl<'a> Runner<'a> {
                 return Ok(true);
             }
             match self.stage.world.step(limit)? {
-                world::Step::Happened => self.stage.note_tokens(),
+                world::Step::Happened => {
+                    self.stage.note_tokens();
+                    self.fire_armed()?;
+                }
                 world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),
             }
             if !(self.watch)(self.stage.world.now()) {

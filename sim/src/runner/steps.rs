@@ -10,15 +10,15 @@ use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
 use super::{Begun, Runner, StepError};
 use crate::phone::{self, Command, Configuration, TokenSource};
 use crate::scenario::{
-    BrownoutPoint, Button, CloudChange, Configure, Credentials, Fault, Name, PhoneAction, Power, Provision,
+    Button, CloudChange, Configure, Credentials, Heal, LinkChange, Name, PhoneAction, Power, Provision,
     Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
 };
-use crate::world::NodeId;
+use crate::world::{LinkFaults, NodeId};
 
 /// Longer than anything a phone does takes: its slowest single thing is waiting two minutes to be online.
 const PHONE_LIMIT: Duration = Duration::from_secs(900);
 /// How long the supply is gone when the plug is pulled and put back.
-const CYCLE_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const CYCLE_PAUSE: Duration = Duration::from_millis(500);
 /// A short press.
 const PRESS: Duration = Duration::from_millis(200);
 /// Every press and release bounces: the contact opens once more after 3 ms and is quiet after 7 ms.
@@ -41,10 +41,8 @@ impl Runner<'_> {
                 let why = "the console takes lines of up to 255 bytes, and only while the device runs";
                 Err(StepError::Unmet(why.to_owned()))
             }
-            (Verb::Arm(fault), Some(NodeId::Device(device))) => {
-                self.arm(device, fault);
-                Ok(())
-            }
+            (Verb::Arm(arm), node) => self.arm(arm, node),
+            (Verb::Link(change), _) => self.change_link(change),
             (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action, step.meanwhile),
             (Verb::Router(change), Some(NodeId::Router(router))) => {
                 self.change_router(router, change);
@@ -58,7 +56,7 @@ impl Runner<'_> {
         }
     }
 
-    fn node(&self, name: Option<&Name>) -> Option<NodeId> {
+    pub(super) fn node(&self, name: Option<&Name>) -> Option<NodeId> {
         self.stage.node(name?.as_str())
     }
 
@@ -96,20 +94,6 @@ impl Runner<'_> {
         }
         let until = last + DEBOUNCE;
         self.run_until(until, |stage| stage.world.now() >= until).map(|_| ())
-    }
-
-    fn arm(&mut self, device: usize, fault: &Fault) {
-        if let Some(fired) = self.stage.faults.get_mut(device) {
-            *fired = false;
-        }
-        let Some(node) = self.stage.world.devices.get_mut(device) else { return };
-        node.clear_fault();
-        node.executor.flash().disarm();
-        match fault {
-            Fault::Cut(point) => node.executor.flash().arm_cut(point.operation.0, point.byte),
-            Fault::Brownout(BrownoutPoint::RadioStart) => node.arm_brownout(),
-            Fault::EraseFailure => node.executor.flash().arm_erase_failure(),
-        }
     }
 
     fn phone(&mut self, phone: usize, action: &PhoneAction, meanwhile: bool) -> Result<(), StepError> {
@@ -253,7 +237,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn change_router(&mut self, router: usize, change: &RouterChange) {
+    pub(super) fn change_router(&mut self, router: usize, change: &RouterChange) {
         let node = NodeId::Router(router);
         if let Some(password) = &change.password {
             self.stage.world.set_passphrase(node, &passphrase_of(password.expose()));
@@ -294,7 +278,42 @@ impl Runner<'_> {
         self.stage.world.touch(node);
     }
 
-    fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {
+    pub(super) fn change_link(&mut self, change: &LinkChange) -> Result<(), StepError> {
+        let world = &mut self.stage.world;
+        let LinkFaults {
+            loss_permille,
+            corrupt_permille,
+            reorder_permille,
+            duplicate_permille,
+            extra_latency,
+        } = world.link_faults();
+        world.set_link_faults(LinkFaults {
+            loss_permille: change.loss_permille.map_or(loss_permille, |share| share.0),
+            corrupt_permille: change.corrupt_permille.map_or(corrupt_permille, |share| share.0),
+            reorder_permille: change.reorder_permille.map_or(reorder_permille, |share| share.0),
+            duplicate_permille: change.duplicate_permille.map_or(duplicate_permille, |share| share.0),
+            extra_latency: change.latency.unwrap_or(extra_latency),
+        });
+        match &change.heal {
+            Some(Heal::All) if !self.stage.world.heal_all() => {
+                return Err(StepError::Unmet("there is no partition to heal".to_owned()));
+            }
+            Some(Heal::Between(between)) => {
+                for (from, to) in self.stage.directions(between) {
+                    if !self.stage.world.heal(from, to) {
+                        return Err(StepError::Unmet(format!("frames {between} were not kept from passing")));
+                    }
+                }
+            }
+            Some(Heal::All) | None => {}
+        }
+        if let Some(between) = &change.partition {
+            self.stage.partition(between);
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {
         let device = |name: Option<&Name>| match name.and_then(|name| self.stage.node(name.as_str())) {
             Some(NodeId::Device(device)) => device,
             _ => 0,

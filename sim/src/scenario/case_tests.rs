@@ -72,6 +72,17 @@ fn the_schema_refuses_what_the_parser_refuses() {
         "[{ phone: configure }]",
         "[{ phone: { configure: { ssid: A, passwrd: b } } }]",
         "[{ cloud: {} }]",
+        "[{ link: {} }]",
+        "[{ link: { partition: device } }]",
+        "[{ link: { partition: all } }]",
+        "[{ link: { partition: [device] } }]",
+        "[{ link: { partition: [device, phone, device] } }]",
+        "[{ link: { partition: { from: device } } }]",
+        "[{ link: { heal: device } }]",
+        "[{ arm: { power: off }, at: {} }]",
+        "[{ arm: { power: off }, at: { frame: 1 } }]",
+        "[{ arm: { power: off }, at: { state: running, frame: 1, to: device } }]",
+        "[{ arm: { power: off, cut: { operation: 1 } }, at: { state: running } }]",
         "[{ expect: { device: }, within: 5s }]",
     ] {
         let text = format!("format: 1\ntitle: T\nsteps: {steps}\n");
@@ -111,6 +122,7 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                 items(argument).iter().all(|key| value.get(key.as_str().unwrap_or_default()).is_some())
             }
             "minItems" => u64::try_from(items(value).len()).ok() >= argument.as_u64(),
+            "maxItems" => u64::try_from(items(value).len()).ok() <= argument.as_u64(),
             "minProperties" => {
                 value.as_object().is_none_or(|map| Some(map.len() as u64) >= argument.as_u64())
             }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::arm::{Arm, Armed, Moment, Point, PointText};
 use super::error::Complaint;
-use super::expect::Expect;
+use super::expect::{DeviceState, Expect};
+use super::link::{Between, Heal, LinkChange};
 use super::node::Node;
 use super::step::{
     Button, CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
@@ -68,7 +70,7 @@ fn check_product(product: Option<At<ProductOverrides>>) -> Result<ProductOverrid
 }
 
 fn check_world(world: &At<World>) -> Result<(), Complaint> {
-    let World { routers, clouds, devices, phones, link: _ } = &world.value;
+    let World { routers, clouds, devices, phones, link } = &world.value;
     let names = (routers.iter().map(|router| &router.name))
         .chain(clouds.iter().map(|cloud| &cloud.name))
         .chain(devices.iter().map(|device| &device.name))
@@ -97,6 +99,7 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
     let points = routers.iter().flat_map(|router| &router.access_points);
     check_unique(points.filter_map(|point| point.name.as_ref()), "name")?;
     routers.iter().try_for_each(check_router)?;
+    link.partition.as_ref().map_or(Ok(()), |between| check_between(between, world))?;
     clouds.iter().filter_map(|cloud| cloud.redirect_to.as_ref()).try_for_each(|to| check_redirect(to, world))
 }
 
@@ -170,12 +173,35 @@ fn check_redirect(to: &At<HostPort>, world: &World) -> Result<(), Complaint> {
     Err(Complaint::unknown(&host, "host", &hosts))
 }
 
+/// Whether two actors exist and exchange frames.
+fn check_between(between: &Between, world: &World) -> Result<(), Complaint> {
+    let [a, b] = between.names();
+    let kind_of = |name: &At<Name>| {
+        Kind::of_actor(name, world).ok_or_else(|| {
+            let kinds = [Kind::Device, Kind::Phone, Kind::Router, Kind::Cloud];
+            let known: Vec<&str> =
+                kinds.into_iter().flat_map(|kind| kind.actors(world)).map(Name::as_str).collect();
+            Complaint::unknown(name, "actor", &known)
+        })
+    };
+    let (kind_a, kind_b) = (kind_of(a)?, kind_of(b)?);
+    if a.value == b.value {
+        return Err(Complaint::at(b, format!("`{b}` is named twice"), "a partition stands between two"));
+    }
+    if kind_a.is_neighbour_of(kind_b) {
+        return Ok(());
+    }
+    let message = format!("no frames go straight from a {} to a {}", kind_a.name(), kind_b.name());
+    let hint = "they go between device and router, device and phone, router and cloud, phone and cloud";
+    Err(Complaint::at(b, message, hint))
+}
+
 fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let place = At { value: (), line: step.line, column: step.column };
     let mut text = step.value;
-    let who = text.who.take();
+    let (who, at) = (text.who.take(), text.at.take());
     let meanwhile = text.meanwhile;
-    let verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
+    let mut verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
         [] => {
             Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `")))
         }
@@ -190,6 +216,12 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let actor = check.actor(who, &verb)?;
     if meanwhile && !matches!(verb, Verb::Phone(_)) {
         return Err(check.complaint("only what a phone does can go on meanwhile", "leave out `meanwhile`"));
+    }
+    if let Verb::Arm(arm) = &mut verb {
+        arm.at = check.arm_at(arm, actor.as_ref(), at)?;
+    } else if let Some(at) = at {
+        let hint = "write `arm: { power: off }` in place of `power: off`";
+        return Err(Complaint::at(&at, "`at` says when something armed happens", hint));
     }
     Ok(Step { line: place.line, column: place.column, actor, meanwhile, verb })
 }
@@ -215,13 +247,41 @@ impl Kind {
 
     fn of(verb: &Verb) -> Option<Self> {
         match verb {
-            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Arm(_) => Some(Self::Device),
+            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) => Some(Self::Device),
+            Verb::Arm(Arm { what, .. }) => Self::of_armed(what),
             Verb::Expect(expect) if expect.is_of_phone() => Some(Self::Phone),
             Verb::Expect(_) => Some(Self::Device),
             Verb::Phone(_) => Some(Self::Phone),
             Verb::Router(_) => Some(Self::Router),
             Verb::Cloud(_) => Some(Self::Cloud),
-            Verb::Wait(_) => None,
+            Verb::Wait(_) | Verb::Link(_) => None,
+        }
+    }
+
+    fn of_armed(armed: &Armed) -> Option<Self> {
+        match armed {
+            Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::Power(_) => Some(Self::Device),
+            Armed::Router(_) => Some(Self::Router),
+            Armed::Cloud(_) => Some(Self::Cloud),
+            Armed::Link(_) => None,
+        }
+    }
+
+    /// What an actor of this world is.
+    fn of_actor(name: &Name, world: &World) -> Option<Self> {
+        let kinds = [Self::Device, Self::Phone, Self::Router, Self::Cloud];
+        kinds.into_iter().find(|kind| kind.actors(world).contains(&name))
+    }
+
+    /// Whether frames go straight from one to the other.
+    fn is_neighbour_of(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Device, Self::Device | Self::Phone | Self::Router)
+            | (Self::Phone | Self::Router, Self::Device | Self::Cloud)
+            | (Self::Cloud, Self::Phone | Self::Router) => true,
+            (Self::Device, Self::Cloud)
+            | (Self::Phone | Self::Router, Self::Phone | Self::Router)
+            | (Self::Cloud, Self::Device | Self::Cloud) => false,
         }
     }
 
@@ -249,7 +309,12 @@ impl Check<'_> {
             return match who {
                 None => Ok(None),
                 Some(who) => {
-                    Err(Complaint::at(&who, "waiting is nobody's: time passes for all", "leave out `who`"))
+                    let message = if matches!(verb, Verb::Wait(_)) {
+                        "waiting is nobody's: time passes for all"
+                    } else {
+                        "the air is nobody's: its rules are for all"
+                    };
+                    Err(Complaint::at(&who, message, "leave out `who`"))
                 }
             };
         };
@@ -291,11 +356,13 @@ impl Check<'_> {
             Verb::Button(Button::Hold(time)) if time.total_millis() == 0 => {
                 Err(self.complaint("the button is not held at all", "such as `button: { hold: 10s }`"))
             }
-            Verb::Power(_) | Verb::Button(_) | Verb::Arm(_) => Ok(()),
+            Verb::Power(_) | Verb::Button(_) => Ok(()),
             Verb::Console(line) => self.console(line),
             Verb::Phone(action) => self.phone(action),
             Verb::Router(change) => self.router(change),
             Verb::Cloud(change) => self.cloud(change),
+            Verb::Link(change) => self.link(change),
+            Verb::Arm(arm) => self.armed(&arm.what),
             Verb::Expect(expect) => self.expect(expect),
             Verb::Wait(time) if time.total_millis() == 0 => {
                 Err(self.complaint("there is nothing to wait for", ""))
@@ -388,6 +455,100 @@ impl Check<'_> {
             }
         }
         change.redirect_to.as_ref().map_or(Ok(()), |to| check_redirect(to, self.world))
+    }
+
+    fn link(&self, change: &LinkChange) -> Result<(), Complaint> {
+        if *change == LinkChange::default() {
+            return Err(self.complaint("nothing changes about the air", ""));
+        }
+        let healed = match &change.heal {
+            Some(Heal::Between(between)) => Some(between),
+            Some(Heal::All) | None => None,
+        };
+        change.partition.iter().chain(healed).try_for_each(|between| check_between(between, self.world))
+    }
+
+    fn armed(&self, armed: &Armed) -> Result<(), Complaint> {
+        match armed {
+            Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::Power(_) => Ok(()),
+            Armed::Router(change) => self.router(change),
+            Armed::Cloud(change) => self.cloud(change),
+            Armed::Link(change) => self.link(change),
+        }
+    }
+
+    /// When something armed happens, unless it says so itself.
+    fn arm_at(
+        &self,
+        arm: &Arm,
+        actor: Option<&Name>,
+        at: Option<At<PointText>>,
+    ) -> Result<Option<Point>, Complaint> {
+        match (&arm.what, at) {
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, None) => Ok(None),
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, Some(at)) => {
+                let message = format!("`{}` says itself when it happens", arm.what.name());
+                Err(Complaint::at(&at, message, "leave out `at`, or arm `power: off`"))
+            }
+            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), None) => {
+                let hint = "add `at: { state: running }` or `at: { frame: 12, to: device }`";
+                Err(self.complaint("this does not say when it happens", hint))
+            }
+            (Armed::Power(_), Some(at)) => self.point(&at, actor).map(Some),
+            (Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => {
+                self.point(&at, None).map(Some)
+            }
+        }
+    }
+
+    /// The point that is written, in the life of `actor` unless it names another device.
+    fn point(&self, at: &At<PointText>, actor: Option<&Name>) -> Result<Point, Complaint> {
+        let complain = |message: &str, hint: &str| Err(Complaint::at(at, message, hint));
+        let PointText { state, of, frame, from, to } = &at.value;
+        let (moment, device) = match (state, frame, from, to) {
+            (Some(_), Some(_), _, _) => {
+                return complain("`state` and `frame` are two points", "leave out one of the two");
+            }
+            (None, None, _, _) => {
+                return complain("this names no point", "`state: running`, or `frame: 12` and `to: device`");
+            }
+            (Some(DeviceState::Off | DeviceState::Init), None, _, _) => {
+                return complain("firmware never enters this state", "such as `connecting-net` or `running`");
+            }
+            (Some(_), None, Some(_), _) | (Some(_), None, _, Some(_)) => {
+                return complain("`from` and `to` belong to a frame", "`of` says whose state is meant");
+            }
+            (None, Some(_), None, None) => {
+                return complain(
+                    "this does not say whose frames count",
+                    "add `to: device` or `from: device`",
+                );
+            }
+            (None, Some(_), Some(_), Some(_)) => {
+                return complain("frames are counted at one end", "leave out `from` or `to`");
+            }
+            (Some(state), None, None, None) => (Moment::State(*state), of.as_ref()),
+            (None, Some(nth), Some(from), None) => (Moment::FrameSent(*nth), Some(from)),
+            (None, Some(nth), None, Some(to)) => (Moment::FrameReceived(*nth), Some(to)),
+        };
+        if let (Some(of), Moment::FrameSent(_) | Moment::FrameReceived(_)) = (of, moment) {
+            return Err(Complaint::at(
+                of,
+                "`of` belongs to a state",
+                "`from` or `to` says whose frames count",
+            ));
+        }
+        self.known_if_given(device, Kind::Device)?;
+        let named = device.map(|device| &device.value).or(actor);
+        let device = match (named, self.world.devices.as_slice()) {
+            (Some(device), _) => device.clone(),
+            (None, [only]) => only.name.value.clone(),
+            (None, several) => {
+                let message = format!("whose state? there are {} devices", several.len());
+                return Err(Complaint::at(at, message, "add `of:` with a device's name"));
+            }
+        };
+        Ok(Point { device, moment })
     }
 
     fn expect(&self, expect: &Expect) -> Result<(), Complaint> {

@@ -1,9 +1,11 @@
 //! Steps in words, as a person would tell them: one line each, secrets starred.
 
+use super::arm::{Arm, Armed, BrownoutPoint, Moment, Point};
 use super::expect::{ApState, Expect, FaultState, Presence, StoreState};
+use super::link::{Heal, LinkChange};
 use super::step::{
-    BrownoutPoint, Button, CloudChange, Configure, Fault, PhoneAction, Power, Provision, RouterChange, Step,
-    Switch, TokenChoice, Verb,
+    Button, CloudChange, Configure, PhoneAction, Power, Provision, RouterChange, Step, Switch, TokenChoice,
+    Verb,
 };
 use super::value::{At, Name, Secret, Ssid, spoken};
 use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};
@@ -26,18 +28,17 @@ impl Verb {
     /// What the actor does or must do, in one line of English that follows its name, without secrets.
     pub fn describe(&self) -> String {
         let line = match self {
-            Self::Power(Power::On) => "gets power".to_owned(),
-            Self::Power(Power::Off) => "loses power".to_owned(),
-            Self::Power(Power::Cycle) => "loses power and gets it back".to_owned(),
+            Self::Power(power) => power.describe().to_owned(),
             Self::Phone(action) => action.describe(),
             Self::Button(Button::Press) => "has its button pressed".to_owned(),
             Self::Button(Button::Hold(time)) => format!("has its button held for {}", spoken(*time)),
             Self::Console(line) => format!("gets `{}` typed on its console", starred_console(line)),
             Self::Router(change) => change.describe(),
             Self::Cloud(change) => change.describe(),
+            Self::Link(change) => change.describe(),
             Self::Expect(expect) => expect.describe(),
             Self::Wait(time) => format!("{} pass", spoken(*time)),
-            Self::Arm(fault) => fault.describe(),
+            Self::Arm(arm) => arm.describe(),
         };
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
@@ -214,18 +215,86 @@ fn power_words(power: Switch) -> &'static str {
     }
 }
 
-impl Fault {
-    fn describe(&self) -> String {
+impl Power {
+    fn describe(self) -> &'static str {
         match self {
-            Self::Cut(cut) => {
+            Self::On => "gets power",
+            Self::Off => "loses power",
+            Self::Cycle => "loses power and gets it back",
+        }
+    }
+}
+
+impl LinkChange {
+    fn describe(&self) -> String {
+        let Self {
+            loss_permille,
+            corrupt_permille,
+            reorder_permille,
+            duplicate_permille,
+            latency,
+            partition,
+            heal,
+        } = self;
+        let shares = [
+            (loss_permille, "are lost"),
+            (corrupt_permille, "arrive with a wrong bit"),
+            (reorder_permille, "are overtaken"),
+            (duplicate_permille, "arrive twice"),
+        ];
+        let mut words = Vec::new();
+        words.extend(shares.into_iter().filter_map(|(share, what)| {
+            Some(match share.as_ref()?.0 {
+                0 => format!("no frames {what}"),
+                share => format!("{share} frames in a thousand {what}"),
+            })
+        }));
+        words.extend(latency.map(|time| format!("frames arrive {} late", spoken(time))));
+        words.extend(heal.as_ref().map(|heal| match heal {
+            Heal::All => "frames pass again between all".to_owned(),
+            Heal::Between(between) => format!("frames pass again {between}"),
+        }));
+        words.extend(partition.as_ref().map(|between| format!("no frame passes {between}")));
+        listed(&words)
+    }
+}
+
+impl Arm {
+    fn describe(&self) -> String {
+        let what = match &self.what {
+            Armed::Cut(cut) => {
                 let operation = match cut.operation.0 {
                     1 => "the next flash operation".to_owned(),
                     count => format!("flash operation {count} from now"),
                 };
                 format!("will lose power at byte {} of {operation}", cut.byte)
             }
-            Self::Brownout(BrownoutPoint::RadioStart) => "will brown out when its radio starts".to_owned(),
-            Self::EraseFailure => "will fail its next erase".to_owned(),
+            Armed::Brownout(BrownoutPoint::RadioStart) => "will brown out when its radio starts".to_owned(),
+            Armed::EraseFailure => "will fail its next erase".to_owned(),
+            Armed::Power(power) => power.describe().to_owned(),
+            Armed::Router(change) => change.describe(),
+            Armed::Cloud(change) => change.describe(),
+            Armed::Link(change) => change.describe(),
+        };
+        match &self.at {
+            Some(point) => format!("{what}, once {}", point.describe()),
+            None => what,
+        }
+    }
+}
+
+impl Point {
+    fn describe(&self) -> String {
+        let device = &self.device;
+        match self.moment {
+            Moment::State(state) => match state.firmware() {
+                Some(state) => format!("{device} enters {state}"),
+                None => format!("{device} is off"),
+            },
+            Moment::FrameSent(count) if count.0 == 1 => format!("{device} has sent a frame"),
+            Moment::FrameSent(count) => format!("{device} has sent {count} frames"),
+            Moment::FrameReceived(count) if count.0 == 1 => format!("a frame has reached {device}"),
+            Moment::FrameReceived(count) => format!("{count} frames have reached {device}"),
         }
     }
 }

@@ -8,10 +8,12 @@
 //! Keys are written in `snake_case`, words and actions in `kebab-case`; a time is a whole number with its
 //! unit: `250ms`, `5s`, `10m`, `7h`, `50d`. The JSON Schema that editors use comes from the same types.
 
+mod arm;
 mod check;
 mod describe;
 mod error;
 mod expect;
+mod link;
 mod node;
 mod product;
 mod schema;
@@ -26,13 +28,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use smoltcp::time::Duration;
 
+pub use arm::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Point};
 pub use error::ScenarioError;
 pub use expect::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+pub use link::{Between, Heal, LinkChange, OneWay};
 pub use product::{DEFAULT_PRODUCT, ProductOverrides};
 pub use schema::schema;
 pub use step::{
-    BrownoutPoint, Button, CloudChange, Configure, CutPoint, Fault, PhoneAction, PinWrite, Power, Provision,
-    Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
+    Button, CloudChange, Configure, PhoneAction, PinWrite, Power, Provision, Request, RouterChange, StaticIp,
+    Step, Switch, TokenChoice, Verb,
 };
 pub use value::{
     At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi,
@@ -131,6 +135,8 @@ struct Document {
 
 #[cfg(test)]
 mod case_tests;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::error::Complaint;
 use super::value::At;
 
 /// The words that are keys of something.
-const WORDS_WITH_DETAILS: [(&str, &str); 9] = [
+const WORDS_WITH_DETAILS: [(&str, &str); 13] = [
     ("phone", "configure"),
     ("phone", "provision"),
     ("phone", "request"),
@@ -19,6 +19,10 @@ const WORDS_WITH_DETAILS: [(&str, &str); 9] = [
     ("button", "hold"),
     ("arm", "cut"),
     ("arm", "brownout"),
+    ("arm", "power"),
+    ("arm", "router"),
+    ("arm", "cloud"),
+    ("arm", "link"),
     ("dhcp", "lease"),
 ];
 
@@ -58,7 +62,8 @@ impl Node {
         let Self::List(steps) = self.entry("steps") else { return Ok(()) };
         steps.iter().try_for_each(|step| {
             step.value.check_words_of_map()?;
-            step.value.entry("router").check_words_of_map()
+            step.value.entry("router").check_words_of_map()?;
+            step.value.entry("arm").entry("router").check_words_of_map()
         })?;
         let Self::List(routers) = self.entry("world").entry("routers") else { return Ok(()) };
         routers.iter().try_for_each(|router| router.value.check_words_of_map())

@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use smoltcp::time::Duration;
 
+use super::arm::{Arm, Armed, PointText};
 use super::expect::Expect;
+use super::link::LinkChange;
 use super::value::{
-    self, At, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue, Rssi, Secret, Ssid, scalar,
+    self, At, DurationText, Host, HostPort, HttpStatus, Name, Pin, PinValue, Rssi, Secret, Ssid, scalar,
 };
 use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, World};
 
@@ -20,8 +22,8 @@ pub struct Step {
     pub line: u32,
     /// The column of its first key, from 1.
     pub column: u32,
-    /// Who acts or is looked at: a device, phone, router or cloud of the world, by the verb. `None` only for
-    /// [`Verb::Wait`].
+    /// Who acts or is looked at: a device, phone, router or cloud of the world, by the verb. `None` for
+    /// [`Verb::Wait`] and what concerns the air.
     pub actor: Option<Name>,
     /// Whether the phone goes on with it while the next steps happen. Its next step waits for it, and so does
     /// the end.
@@ -45,12 +47,14 @@ pub enum Verb {
     Router(RouterChange),
     /// Changes a cloud; the step ends at once.
     Cloud(CloudChange),
+    /// Changes the air; the step ends at once.
+    Link(LinkChange),
     /// Waits until something is so, and fails when it is not in time.
     Expect(Expect),
     /// Lets time pass.
     Wait(Duration),
-    /// Prepares a fault in a device; the step ends at once.
-    Arm(Fault),
+    /// Prepares what happens at a point later; the step ends at once.
+    Arm(Arm),
 }
 
 /// A device's supply.
@@ -302,38 +306,7 @@ pub struct PinWrite {
     pub value: PinValue,
 }
 
-/// A fault that is prepared in a device and happens by itself later. `expect: { fault: fired }` sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// The supply fails in the middle of a flash operation; the device is off until `power: on`.
-    Cut(CutPoint),
-    /// The supply sags and the processor starts again.
-    Brownout(BrownoutPoint),
-    /// The next erase fails.
-    EraseFailure,
-}
-
-/// A byte of a flash operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CutPoint {
-    /// Which erase or program from now on, 1 for the next.
-    pub operation: Nth,
-    /// How many of its bytes are done before the supply fails.
-    #[serde(default)]
-    pub byte: u32,
-}
-
-/// When a supply sags.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BrownoutPoint {
-    /// When the radio starts, which takes the most current.
-    RadioStart,
-}
-
-/// A step as it is written: one verb, and perhaps `who` and `meanwhile`.
+/// A step as it is written: one verb, and perhaps `who`, `at` and `meanwhile`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Step", transform = one_verb)]
@@ -356,19 +329,23 @@ pub(super) struct StepText {
     router: Option<RouterChange>,
     /// Changes a cloud.
     cloud: Option<CloudChange>,
+    /// Changes what the air does to frames.
+    link: Option<LinkChange>,
     /// Waits until something is so.
     expect: Option<Expect>,
     /// Lets time pass.
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     wait: Option<Duration>,
-    /// Prepares a fault in a device.
-    arm: Option<Fault>,
+    /// Prepares a fault, or any of `power`, `router`, `cloud` and `link`, for the point that `at` names.
+    arm: Option<Armed>,
+    /// When it happens that `arm` prepares.
+    pub(super) at: Option<At<PointText>>,
 }
 
 /// The verbs in the order of [`StepText::into_verb`].
-pub(super) const VERBS: [&str; 9] =
-    ["power", "phone", "button", "console", "router", "cloud", "expect", "wait", "arm"];
+pub(super) const VERBS: [&str; 10] =
+    ["power", "phone", "button", "console", "router", "cloud", "link", "expect", "wait", "arm"];
 
 impl StepText {
     /// The verb, if there is exactly one; else the names of those there are.
@@ -380,9 +357,10 @@ impl StepText {
             self.console.map(Verb::Console),
             self.router.map(Verb::Router),
             self.cloud.map(Verb::Cloud),
+            self.link.map(Verb::Link),
             self.expect.map(Verb::Expect),
             self.wait.map(Verb::Wait),
-            self.arm.map(Verb::Arm),
+            self.arm.map(|what| Verb::Arm(Arm { what, at: None })),
         ];
         let mut written: Vec<(&'static str, Verb)> =
             VERBS.into_iter().zip(verbs).filter_map(|(name, verb)| Some((name, verb?))).collect();

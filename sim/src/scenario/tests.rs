@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const HEAD: &str = "format: 1\ntitle: T\nwhy: W\n";
+pub(super) const HEAD: &str = "format: 1\ntitle: T\nwhy: W\n";
 const WORLD: &str = "world:\n  routers:\n    - { name: home, ssid: HomeNet, password: correct horse }\n";
 
 /// A file with a world and these steps; the first of them stands in line 8.
@@ -29,7 +29,7 @@ fn check_error(text: &str, expected: &str) {
 
 /// Checks place, message and hint of what a bad step gets.
 #[track_caller]
-fn check_step(step: &str, column: u32, message: &str, hint: &str) {
+pub(super) fn check_step(step: &str, column: u32, message: &str, hint: &str) {
     let error = Scenario::parse("story.yaml", &with_steps(step)).expect_err("the step is bad");
     let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
     assert_eq!((error.line, error.column, error.message.as_str(), &error.hint), (8, column, message, &hint));
@@ -47,7 +47,7 @@ pub(super) fn check_world(world: &str, line: u32, column: u32, message: &str, hi
 }
 
 #[track_caller]
-fn check_described(step: &str, expected: &str) {
+pub(super) fn check_described(step: &str, expected: &str) {
     let scenario = parsed(&with_steps(&format!("  - {step}\n")));
     assert_eq!(scenario.steps[0].describe(), expected);
 }
@@ -190,8 +190,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_step_has_exactly_one_verb() {
-    let verbs =
-        "the verbs are `power`, `phone`, `button`, `console`, `router`, `cloud`, `expect`, `wait`, `arm`";
+    let verbs = "the verbs are `power`, `phone`, `button`, `console`, `router`, `cloud`, `link`, `expect`, `wait`, `arm`";
     check_step("  - poewr: on\n", 5, "unknown verb `poewr`", "did you mean `power`?");
     check_step("  - fly: high\n", 5, "unknown verb `fly`", verbs);
     check_step("  - who: device\n", 5, "this step has no verb", verbs);

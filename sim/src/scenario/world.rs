@@ -7,6 +7,7 @@ use serde::Deserialize;
 use smoltcp::time::Duration;
 use smoltcp::wire::EthernetAddress;
 
+use super::link::Between;
 use super::value::{
     self, At, Channel, DurationText, Host, HostPort, Mac, Name, Permille, Rssi, Secret, Ssid, Subnet, scalar,
 };
@@ -420,8 +421,8 @@ pub enum Habit {
     SlowSender,
 }
 
-/// What the air does to every frame.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+/// What the air does to every frame when the story begins; `link:` steps change it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// How many frames in a thousand are lost.
@@ -436,4 +437,6 @@ pub struct Link {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     pub latency: Option<Duration>,
+    /// Between which two actors no frame passes until it is healed.
+    pub partition: Option<Between>,
 }

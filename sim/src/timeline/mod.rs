@@ -97,11 +97,11 @@ impl<'a> Timeline<'a> {
         let mut told: Vec<Told> = Vec::new();
         let mut last_at = Instant::ZERO;
         for entry in self.trace.entries() {
-            if let What::Step(number) = entry.what {
+            if let What::Step(number) | What::Fired(number) = entry.what {
                 self.push_events(&mut lines, &mut last_at, &told);
                 told.clear();
                 self.push_idle(&mut lines, &mut last_at, entry.at);
-                lines.push(Line { at: entry.at, text: self.heading(number) });
+                lines.push(Line { at: entry.at, text: self.heading(number, &entry.what) });
             } else {
                 told.extend(self.tell(entry).filter(|told| told.detail <= detail));
             }
@@ -137,7 +137,7 @@ impl<'a> Timeline<'a> {
     /// What an entry is told as; steps are headings, and empty console lines only space.
     fn tell(&self, entry: &Entry) -> Option<Told> {
         let detail = match &entry.what {
-            What::Step(..) => return None,
+            What::Step(_) | What::Fired(_) => return None,
             What::Console(line) if line.trim().is_empty() => return None,
             What::Console(_) => Detail::Console,
             what if is_story(what) => Detail::Story,
@@ -194,11 +194,12 @@ impl<'a> Timeline<'a> {
         *last_at = at;
     }
 
-    fn heading(&self, number: usize) -> String {
+    fn heading(&self, number: usize, what: &What) -> String {
+        let comes = if matches!(what, What::Fired(_)) { " happens" } else { "" };
         let step = number.checked_sub(1).and_then(|index| self.scenario.steps.get(index));
         let Some(step) = step else { return self.palette.quiet(format_args!("-- step {number}")) };
         let (line, words) = (step.line, self.clean(&step.describe()));
-        self.palette.quiet(format_args!("-- step {number} (line {line}): {words}"))
+        self.palette.quiet(format_args!("-- step {number} (line {line}){comes}: {words}"))
     }
 
     fn event(&self, told: &Told) -> String {

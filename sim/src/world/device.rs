@@ -51,7 +51,13 @@ pub struct DeviceNode {
     line: String,
     /// The supply sags when the radio is next switched on.
     brownout: bool,
+    /// The next erase is to fail.
+    erase_failure: bool,
     fault_fired: bool,
+    /// It has come to a point at which its power goes, once its flash is done.
+    is_lost: bool,
+    /// Whether a finger is on the button, with power or without.
+    is_button_down: bool,
 }
 
 impl DeviceNode {
@@ -76,7 +82,10 @@ impl DeviceNode {
             last_error: 0,
             line: String::new(),
             brownout: false,
+            erase_failure: false,
             fault_fired: false,
+            is_lost: false,
+            is_button_down: false,
         }
     }
 
@@ -112,7 +121,7 @@ impl DeviceNode {
 
     /// Whether its firmware runs.
     pub fn is_running(&self) -> bool {
-        self.power == Power::Running
+        self.power == Power::Running && !self.is_lost
     }
 
     /// Lets the supply sag when the radio is next switched on.
@@ -120,15 +129,29 @@ impl DeviceNode {
         self.brownout = true;
     }
 
+    /// Lets the next erase fail.
+    pub(crate) fn arm_erase_failure(&mut self) {
+        self.erase_failure = true;
+        self.executor.flash().arm_erase_failure();
+    }
+
     /// Whether the fault that was armed last has happened.
-    pub(crate) fn fault_fired(&self) -> bool {
-        self.fault_fired
+    pub(crate) fn fault_fired(&mut self) -> bool {
+        self.fault_fired || (self.erase_failure && !self.executor.flash().is_erase_failure_armed())
     }
 
     /// Forgets an armed fault.
     pub(crate) fn clear_fault(&mut self) {
         self.brownout = false;
+        self.erase_failure = false;
         self.fault_fired = false;
+        self.executor.flash().disarm();
+        self.executor.queues().watch().disarm();
+    }
+
+    /// Counts power-ons and restarts.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     pub(super) fn wake_reason(&self) -> String {
@@ -158,6 +181,7 @@ impl DeviceNode {
     fn stop(&mut self, power: Power) {
         self.executor.power_off();
         self.power = power;
+        self.is_lost = false;
         self.epoch += 1;
         self.state = State::Init;
         self.last_error = 0;
@@ -165,6 +189,7 @@ impl DeviceNode {
     }
 
     pub(super) fn set_button(&mut self, now: Instant, down: bool) {
+        self.is_button_down = down;
         if self.is_running() {
             self.executor.queues().push_button_edge(now, down);
         }
@@ -187,6 +212,9 @@ impl DeviceNode {
             mac: self.mac,
             product: self.product,
         });
+        if self.is_button_down {
+            self.executor.queues().push_button_edge(now, true);
+        }
         true
     }
 }
@@ -214,6 +242,9 @@ impl World {
                 Ok(done_at) => done_at,
                 Err(at) => return self.brown_out(index, at),
             };
+            if !self.passes_point(index, done_at) {
+                return self.agenda.set_wake(node, None);
+            }
             match self.unless_inputs_wait(index, turn) {
                 Turn::Wake(Wake::Now) if done_at == self.now => {}
                 Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
@@ -228,6 +259,28 @@ impl World {
             }
         }
         self.agenda.set_wake(node, Some(self.now));
+    }
+
+    /// Notices that a device has come to the point that is armed: something happens as soon as its flash is done
+    /// with what came before. Returns whether the device itself goes on.
+    fn passes_point(&mut self, index: usize, done_at: Instant) -> bool {
+        let Some(device) = self.devices.get_mut(index) else { return true };
+        let watch = device.executor.queues().watch();
+        if !watch.take_reached() {
+            return true;
+        }
+        device.is_lost = watch.is_stopped();
+        let at = done_at.max(device.busy_until);
+        self.queue.schedule(at, Event::Point { device: index, epoch: device.epoch });
+        !device.is_lost
+    }
+
+    pub(super) fn on_point(&mut self, index: usize, epoch: u32) {
+        let Some(device) = self.devices.get_mut(index) else { return };
+        device.fault_fired = true;
+        if device.is_lost && device.epoch == epoch {
+            self.power_off(index);
+        }
     }
 
     /// A device that has said a lot leaves inputs for its next turn, which is then due at once.

@@ -1,8 +1,12 @@
-//! What the air does to frames, beside carrying them: rules with a chance of their own.
+//! What the air does to frames, beside carrying them: rules with a chance of their own; and between whom no
+//! frame passes at all.
+
+use std::collections::BTreeSet;
 
 use firmware_core::random::SplitMix64;
 use smoltcp::time::Duration;
 
+use super::{NodeId, World};
 use crate::stack::Frame;
 
 /// How much later a frame arrives that others overtake: more than a round trip over the air takes.
@@ -29,13 +33,40 @@ pub struct LinkFaults {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) faults: LinkFaults,
+    /// From whom to whom nothing passes.
+    partitions: BTreeSet<(NodeId, NodeId)>,
     random: SplitMix64,
 }
 
 impl Link {
     /// Air that only carries.
     pub(super) fn new(seed: u64) -> Self {
-        Self { faults: LinkFaults::default(), random: SplitMix64::new(seed) }
+        Self { faults: LinkFaults::default(), partitions: BTreeSet::new(), random: SplitMix64::new(seed) }
+    }
+
+    /// Lets nothing pass from one node to another until it is healed.
+    pub(super) fn partition(&mut self, from: NodeId, to: NodeId) {
+        self.partitions.insert((from, to));
+    }
+
+    /// Lets frames pass again from one node to another; `false` when they did.
+    pub(super) fn heal(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.partitions.remove(&(from, to))
+    }
+
+    /// Lets all frames pass again; `false` when all did.
+    pub(super) fn heal_all(&mut self) -> bool {
+        !std::mem::take(&mut self.partitions).is_empty()
+    }
+
+    /// Whether any two nodes are apart.
+    pub(super) fn is_partitioned(&self) -> bool {
+        !self.partitions.is_empty()
+    }
+
+    /// Whether frames pass from one node to another.
+    pub(super) fn passes(&self, from: NodeId, to: NodeId) -> bool {
+        !self.partitions.contains(&(from, to))
     }
 
     /// Lets a frame through the air; `deliver` is told of each copy that arrives, and how much later than
@@ -62,6 +93,40 @@ impl Link {
     }
 }
 
+impl World {
+    /// Sets what the air does to frames from now on.
+    pub fn set_link_faults(&mut self, faults: LinkFaults) {
+        self.link.faults = faults;
+    }
+
+    /// What the air does to frames.
+    pub fn link_faults(&self) -> LinkFaults {
+        self.link.faults
+    }
+
+    /// Lets no frame pass any more from one node to another. Those already under way arrive; associations stay.
+    pub fn partition(&mut self, from: NodeId, to: NodeId) {
+        self.link.partition(from, to);
+    }
+
+    /// Lets frames pass again from one node to another; `false` when they did.
+    pub fn heal(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.link.heal(from, to)
+    }
+
+    /// Lets frames pass again between all; `false` when they did.
+    pub fn heal_all(&mut self) -> bool {
+        self.link.heal_all()
+    }
+
+    /// Whether frames pass from one node to another; an access point that stands between them is `relay`.
+    pub(super) fn passes(&self, from: NodeId, relay: Option<NodeId>, to: NodeId) -> bool {
+        let relay = relay.filter(|relay| *relay != to);
+        self.link.passes(from, to)
+            && relay.is_none_or(|relay| self.link.passes(from, relay) && self.link.passes(relay, to))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +144,20 @@ mod tests {
 
     fn sent() -> Vec<Frame> {
         (0..1_000_u16).map(|number| number.to_be_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_partition_has_a_direction_and_stays_until_it_is_healed() {
+        let (device, home, other) = (NodeId::Device(0), NodeId::Router(0), NodeId::Router(1));
+        let mut link = Link::new(1);
+        assert!(!link.heal(device, home) && !link.heal_all() && !link.is_partitioned());
+        link.partition(home, device);
+        assert!(link.is_partitioned() && !link.passes(home, device));
+        assert!(link.passes(device, home) && link.passes(other, device) && link.passes(home, other));
+        link.partition(device, home);
+        link.partition(other, device);
+        assert!(link.heal(home, device) && link.passes(home, device) && !link.passes(device, home));
+        assert!(link.heal_all() && link.passes(device, home) && link.passes(other, device));
     }
 
     #[test]

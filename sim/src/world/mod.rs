@@ -9,6 +9,8 @@ mod air;
 mod device;
 mod link;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -59,6 +61,8 @@ pub enum NodeId {
 enum Event {
     Air(Pending),
     Deliver { to: NodeId, port: Port, boots: u32, frame: Frame },
+    Point { device: usize, epoch: u32 },
+    PowerOn { device: usize, epoch: u32 },
     Boot { device: usize, epoch: u32, cause: ResetCause },
     Button { device: usize, down: bool },
 }
@@ -153,11 +157,6 @@ impl World {
     /// The present time.
     pub fn now(&self) -> Instant {
         self.now
-    }
-
-    /// Sets what the air does to frames from now on.
-    pub fn set_link_faults(&mut self, faults: LinkFaults) {
-        self.link.faults = faults;
     }
 
     /// Adds a device without power.
@@ -273,6 +272,12 @@ impl World {
         }
     }
 
+    /// Gives a device power at a later time, unless it is switched before.
+    pub fn power_on_at(&mut self, at: Instant, device: usize) {
+        let Some(node) = self.devices.get(device) else { return };
+        self.queue.schedule(at, Event::PowerOn { device, epoch: node.epoch() });
+    }
+
     /// Takes a device's power away.
     pub fn power_off(&mut self, device: usize) {
         let now = self.now;
@@ -369,6 +374,12 @@ impl World {
                 self.apply_air_output(out);
             }
             Event::Deliver { to, port, boots, frame } => self.deliver(to, port, boots, frame),
+            Event::Point { device, epoch } => self.on_point(device, epoch),
+            Event::PowerOn { device, epoch } => {
+                if self.devices.get(device).is_some_and(|node| node.epoch() == epoch) {
+                    self.power_on(device, ResetCause::PowerOn);
+                }
+            }
             Event::Boot { device, epoch, cause } => self.boot(device, epoch, cause),
             Event::Button { device, down } => {
                 if let Some(node) = self.devices.get_mut(device) {
@@ -484,6 +495,10 @@ impl World {
                 INTERNET_LATENCY
             }
         };
+        if self.link.is_partitioned() {
+            let relay = if port == Port::Air { self.joined_owner(from) } else { None };
+            receivers.retain(|to| self.passes(from, relay, *to));
+        }
         let last = receivers.pop();
         for to in receivers.drain(..) {
             self.schedule_delivery(at + latency, to, port, frame.clone());

@@ -1,0 +1,158 @@
+//! What a whole world does at its edges, told by small stories.
+
+use firmware_core::trace::Event as DeviceEvent;
+
+use super::*;
+use crate::executor::InProcess;
+use crate::runner::{BoxedApplication, Harness, Outcome, run};
+use crate::scenario::{DEFAULT_PRODUCT, Scenario};
+
+const HOME: &str = "{ name: home, ssid: HomeNet, password: correct horse }";
+
+/// Runs a story with these routers and steps, one of each a line.
+#[track_caller]
+fn play(routers: &str, steps: &[&str]) -> Outcome {
+    let steps: String = steps.iter().map(|step| format!("  - {step}\n")).collect();
+    let text = format!("format: 1\ntitle: T\nworld:\n  routers:\n    - {routers}\nsteps:\n{steps}");
+    let scenario = Scenario::parse("story.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+    run(&scenario, &Harness::EXAMPLE, 1)
+}
+
+/// How the device's scan of a house with so many access points ends.
+fn scan(access_points: usize) -> Option<String> {
+    let points = vec!["{ rssi: -60 }"; access_points].join(", ");
+    let router = format!("{{ name: home, ssid: HomeNet, access_points: [{points}] }}");
+    let outcome = play(&router, &["power: on", "phone: join", "phone: scan"]);
+    outcome.failure.map(|failure| failure.to_string())
+}
+
+#[test]
+fn more_networks_in_one_scan_than_the_seam_holds_are_an_error() {
+    // Its queue holds 80 events, of which the end of the scan is one.
+    assert_eq!(scan(79), None);
+    let error = WorldError::InputsLost(0).to_string();
+    for access_points in [80, 81, 100] {
+        let failure = scan(access_points).expect("the scan fails");
+        assert!(failure.ends_with(&error), "{access_points} access points: {failure}");
+    }
+}
+
+/// A world with one device that has no power.
+fn lonely_device() -> World {
+    let mut world = World::new(1);
+    let executor = InProcess::new(|| BoxedApplication((Harness::EXAMPLE.application)().0));
+    let mac = EthernetAddress([0x24, 0x0A, 0xC4, 0, 1, 0x10]);
+    world.add_device("device", DeviceNode::new(Box::new(executor), DEFAULT_PRODUCT, mac, Duration::ZERO));
+    world
+}
+
+fn run_to(world: &mut World, ms: i64) {
+    let limit = Instant::from_millis(ms);
+    while world.step(limit) == Ok(Step::Happened) {}
+    assert_eq!(world.now(), limit);
+}
+
+/// When the device has felt its button go down and up, in milliseconds, and for how long it was down.
+fn button_story(world: &World) -> Vec<(i64, Option<u32>)> {
+    let entries = world.trace.entries().iter();
+    let felt = entries.filter_map(|entry| match entry.what {
+        What::Device(DeviceEvent::ButtonPressed) => Some((entry.at.total_millis(), None)),
+        What::Device(DeviceEvent::ButtonReleased(held_ms)) => Some((entry.at.total_millis(), Some(held_ms))),
+        _ => None,
+    });
+    felt.collect()
+}
+
+#[test]
+fn a_button_that_is_held_at_power_on_is_the_first_edge() {
+    let mut world = lonely_device();
+    world.set_button(Instant::from_millis(10), 0, true);
+    run_to(&mut world, 100);
+    world.power_on(0, ResetCause::PowerOn);
+    world.set_button(Instant::from_millis(2_400), 0, false);
+    run_to(&mut world, 4_000);
+    // It counts from the first line of the firmware on, which knows nothing of before.
+    assert_eq!(button_story(&world), [(425, None), (2_425, Some(2_000))]);
+}
+
+#[test]
+fn a_button_that_is_up_at_power_on_is_no_edge() {
+    let mut world = lonely_device();
+    world.set_button(Instant::from_millis(10), 0, true);
+    world.set_button(Instant::from_millis(50), 0, false);
+    run_to(&mut world, 100);
+    world.power_on(0, ResetCause::PowerOn);
+    run_to(&mut world, 4_000);
+    assert_eq!(button_story(&world), []);
+}
+
+#[test]
+fn a_button_held_through_a_loss_of_power_is_held_again() {
+    let mut world = lonely_device();
+    world.power_on(0, ResetCause::PowerOn);
+    world.set_button(Instant::from_millis(1_000), 0, true);
+    run_to(&mut world, 2_000);
+    world.power_off(0);
+    world.power_on_at(Instant::from_millis(2_500), 0);
+    run_to(&mut world, 4_000);
+    assert_eq!(button_story(&world), [(1_025, None), (2_825, None)]);
+}
+
+#[test]
+fn power_that_comes_back_later_gives_way_to_a_hand_on_the_plug() {
+    let mut world = lonely_device();
+    world.power_on(0, ResetCause::PowerOn);
+    run_to(&mut world, 1_000);
+    world.power_off(0);
+    world.power_on_at(Instant::from_millis(3_000), 0);
+    world.power_on(0, ResetCause::PowerOn);
+    world.power_off(0);
+    run_to(&mut world, 5_000);
+    assert_eq!(world.devices[0].power(), Power::Off);
+}
+
+#[test]
+fn a_partition_keeps_frames_back_until_it_is_healed() {
+    let joined = "expect: { joined: home, within: 0s }";
+    for (cut, heal) in [
+        ("link: { partition: [device, home] }", "link: { heal: [home, device] }"),
+        ("link: { partition: { from: home, to: device } }", "link: { heal: { from: home, to: device } }"),
+        ("link: { partition: { from: device, to: home } }", "link: { heal: all }"),
+        ("link: { partition: [home, cloud] }", "link: { heal: all }"),
+    ] {
+        let lost = ["power: on", "phone: { provision: { network: home } }", cut];
+        let apart = ["expect: { device: connecting-cloud, within: 2m }", joined, heal];
+        let back = ["expect: { device: running, cloud: online, within: 1m }"];
+        let steps: Vec<&str> = lost.into_iter().chain(apart).chain(back).collect();
+        let failure = play(HOME, &steps).failure;
+        assert!(failure.is_none(), "{cut}: {failure:?}");
+    }
+}
+
+#[test]
+fn a_partition_between_others_changes_nothing() {
+    let trace = |change| {
+        let steps = ["power: on", "phone: { provision: { network: home } }", change, "wait: 2m"];
+        play(HOME, &steps).trace.exact()
+    };
+    let quiet = trace("link: { latency: 0ms }");
+    assert_eq!(trace("link: { partition: [device, phone] }"), quiet);
+    assert_ne!(trace("link: { partition: [device, home] }"), quiet);
+}
+
+/// Two stations of one router: what they say to each other goes through it.
+#[test]
+fn a_partition_from_the_access_point_is_one_from_its_other_stations() {
+    let node = |number| NodeId::Device(number);
+    let home = NodeId::Router(0);
+    let mut world = World::new(1);
+    assert!(world.passes(node(0), Some(home), node(1)));
+    for (from, to) in [(node(0), home), (home, node(1)), (node(0), node(1))] {
+        world.partition(from, to);
+        assert!(!world.passes(node(0), Some(home), node(1)), "{from:?} to {to:?}");
+        assert!(world.passes(node(1), Some(home), node(0)));
+        assert!(world.heal(from, to));
+    }
+    world.partition(home, node(0));
+    assert!(world.passes(node(0), Some(home), home), "the access point itself is no relay");
+}
