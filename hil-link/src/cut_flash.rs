@@ -305,7 +305,8 @@ impl<F: NorFlash> CutFlash<F> {
         for (at, new) in (offset..).step_by(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {
             let (old, _) = old.split_at_mut(new.len());
             self.flash.read(at, old).map_err(CutFlashError::Inner)?;
-            if new.iter().zip(old.iter()).any(|(new, old)| new & old != *new) {
+            let set = new.iter().zip(old.iter()).fold(0, |set, (new, old)| set | (new & !old));
+            if set != 0 {
                 return Err(CutFlashError::NotErased);
             }
         }

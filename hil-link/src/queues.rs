@@ -29,9 +29,6 @@ const EFFECTS_KEPT_FREE: usize = 48;
 /// Bytes of frames and text of one turn.
 const EFFECT_BYTES: usize = 16 * FRAME_LEN_MAX;
 
-/// One frame in a fixed buffer.
-pub type FrameBuffer = Vec<u8, FRAME_LEN_MAX>;
-
 /// One thing the device did, as the world sees it.
 #[derive(Clone, Copy, Debug)]
 pub enum Effect<'a> {
@@ -61,35 +58,31 @@ enum Stored {
 /// The queues of one device.
 #[derive(Default)]
 pub struct Queues {
-    frames: Deque<FrameBuffer, RECEIVE_FRAMES>,
+    frames: FrameQueue,
     radio_events: Deque<RadioEvent, RADIO_EVENTS>,
     button_edges: Deque<(Instant, bool), BUTTON_EDGES>,
     console: Deque<u8, CONSOLE_BYTES>,
-    effects: Vec<Stored, EFFECTS>,
-    bytes: Vec<u8, EFFECT_BYTES>,
-    /// Effects that had no room. Anything but 0 is a fault of the device or of these capacities.
-    lost_effects: u32,
-    watch: Watch,
+    effects: Effects,
 }
 
 impl Queues {
     /// The point in what passes here that the world waits for.
     pub fn watch(&mut self) -> &mut Watch {
-        &mut self.watch
+        &mut self.effects.watch
     }
 
     /// Gives the device a frame; `false` when it is too long or the queue is full and it is lost.
     pub fn push_frame(&mut self, frame: &[u8]) -> bool {
-        let is_taken = FrameBuffer::from_slice(frame).is_ok_and(|frame| self.frames.push_back(frame).is_ok());
+        let is_taken = self.frames.push(frame);
         if is_taken {
-            self.watch.on_frame_received();
+            self.effects.watch.on_frame_received();
         }
         is_taken
     }
 
     /// Whether another frame has room.
     pub fn has_room_for_frame(&self) -> bool {
-        !self.frames.is_full()
+        !self.frames.lens.is_full()
     }
 
     /// Gives the device a radio event; `false` when the queue is full and it is lost.
@@ -109,7 +102,7 @@ impl Queues {
 
     /// Whether the device has been given nothing that it has not taken yet.
     pub fn is_idle(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.lens.is_empty()
             && self.radio_events.is_empty()
             && self.button_edges.is_empty()
             && self.console.is_empty()
@@ -117,14 +110,14 @@ impl Queues {
 
     /// What the device did, in order.
     pub fn effects(&self) -> impl Iterator<Item = Effect<'_>> {
-        self.effects.iter().map(|stored| match stored {
-            Stored::Frame { start, end } => Effect::Frame(self.bytes.get(*start..*end).unwrap_or_default()),
+        let Effects { list, bytes, .. } = &self.effects;
+        list.iter().map(|stored| match stored {
+            Stored::Frame { start, end } => Effect::Frame(bytes.get(*start, *end)),
             Stored::Radio(command) => Effect::Radio(command),
             Stored::Pattern(pattern) => Effect::Pattern(*pattern),
             Stored::Trace(event) => Effect::Trace(event),
             Stored::Console { start, end } => {
-                let text = self.bytes.get(*start..*end).unwrap_or_default();
-                Effect::Console(core::str::from_utf8(text).unwrap_or_default())
+                Effect::Console(core::str::from_utf8(bytes.get(*start, *end)).unwrap_or_default())
             }
             Stored::Flash(operation) => Effect::Flash(*operation),
         })
@@ -132,25 +125,27 @@ impl Queues {
 
     /// How many effects had no room since the queues were made.
     pub fn lost_effects(&self) -> u32 {
-        self.lost_effects
+        self.effects.lost
     }
 
     /// Forgets the effects, once the world has seen them.
     pub fn clear_effects(&mut self) {
-        self.effects.clear();
-        self.bytes.clear();
+        self.effects.list.clear();
+        self.effects.bytes.len = 0;
     }
 
     /// Forgets what waits for the device, as when its power goes.
     pub fn clear_inputs(&mut self) {
-        self.frames.clear();
+        self.frames.lens.clear();
         self.radio_events.clear();
         self.button_edges.clear();
         self.console.clear();
     }
 
-    pub(crate) fn pop_frame(&mut self) -> Option<FrameBuffer> {
-        self.frames.pop_front()
+    /// The oldest frame, which is taken, and the effects, in which its answer finds its place.
+    pub(crate) fn pop_frame(&mut self) -> Option<(&[u8], &mut Effects)> {
+        let Self { frames, effects, .. } = self;
+        Some((frames.pop()?, effects))
     }
 
     pub(crate) fn pop_radio_event(&mut self) -> Option<RadioEvent> {
@@ -167,22 +162,76 @@ impl Queues {
 
     /// Whether a frame of full length can be sent now. If not, it waits for the next turn.
     pub(crate) fn has_room_to_send(&self) -> bool {
-        !self.watch.is_stopped()
-            && self.effects.len() + EFFECTS_KEPT_FREE < EFFECTS
-            && self.bytes.len() + 2 * FRAME_LEN_MAX <= EFFECT_BYTES
+        let Effects { list, bytes, watch, .. } = &self.effects;
+        !watch.is_stopped()
+            && list.len() + EFFECTS_KEPT_FREE < EFFECTS
+            && bytes.len + 2 * FRAME_LEN_MAX <= EFFECT_BYTES
     }
 
+    pub(crate) fn effects_mut(&mut self) -> &mut Effects {
+        &mut self.effects
+    }
+}
+
+/// Frames that wait for the device. Each has a place of its own from which it is not moved: smoltcp reads it
+/// where it lies.
+struct FrameQueue {
+    places: [[u8; FRAME_LEN_MAX]; RECEIVE_FRAMES],
+    /// The lengths of those that wait, the oldest first.
+    lens: Deque<usize, RECEIVE_FRAMES>,
+    /// The place of the oldest one.
+    oldest: usize,
+}
+
+impl Default for FrameQueue {
+    fn default() -> Self {
+        Self { places: [[0; FRAME_LEN_MAX]; RECEIVE_FRAMES], lens: Deque::new(), oldest: 0 }
+    }
+}
+
+impl FrameQueue {
+    fn push(&mut self, frame: &[u8]) -> bool {
+        let free = (self.oldest + self.lens.len()) % RECEIVE_FRAMES;
+        let place = self.places.get_mut(free).and_then(|place| place.get_mut(..frame.len()));
+        let Some(place) = place.filter(|_| self.lens.push_back(frame.len()).is_ok()) else { return false };
+        place.copy_from_slice(frame);
+        true
+    }
+
+    fn pop(&mut self) -> Option<&[u8]> {
+        let len = self.lens.pop_front()?;
+        let place = self.places.get(self.oldest)?;
+        self.oldest = (self.oldest + 1) % RECEIVE_FRAMES;
+        place.get(..len)
+    }
+}
+
+/// What the device did in one turn, in order.
+#[derive(Default)]
+pub(crate) struct Effects {
+    list: Vec<Stored, EFFECTS>,
+    bytes: Bytes,
+    /// Effects that had no room. Anything but 0 is a fault of the device or of these capacities.
+    lost: u32,
+    watch: Watch,
+}
+
+impl Effects {
     /// Sends a frame of `len` bytes that `fill` writes.
     pub(crate) fn send_frame<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let start = self.bytes.len();
-        if len <= FRAME_LEN_MAX && self.bytes.resize_default(start + len).is_ok() {
-            let result = fill(self.bytes.get_mut(start..).unwrap_or_default());
+        let start = self.bytes.len;
+        if len <= FRAME_LEN_MAX
+            && let Some(frame) = self.bytes.grow(len)
+        {
+            // What an earlier turn left there must not show through.
+            frame.fill(0);
+            let result = fill(frame);
             self.push(Stored::Frame { start, end: start + len });
             self.watch.on_frame_sent();
             return result;
         }
         // A token is only given out when there is room, so that this frame is longer than Ethernet allows.
-        self.lost_effects = self.lost_effects.saturating_add(1);
+        self.lost = self.lost.saturating_add(1);
         let mut nowhere = [0; 2 * FRAME_LEN_MAX];
         fill(nowhere.get_mut(..len).unwrap_or_default())
     }
@@ -205,16 +254,15 @@ impl Queues {
     }
 
     pub(crate) fn push_console_text(&mut self, text: fmt::Arguments<'_>) {
-        let start = self.bytes.len();
-        let written = fmt::write(&mut TextWriter(&mut self.bytes), text);
-        if written.is_err() {
-            self.bytes.truncate(start);
-            self.lost_effects = self.lost_effects.saturating_add(1);
+        let start = self.bytes.len;
+        if fmt::write(&mut self.bytes, text).is_err() {
+            self.bytes.len = start;
+            self.lost = self.lost.saturating_add(1);
             return;
         }
-        let len = self.bytes.len();
+        let len = self.bytes.len;
         // What is printed piece by piece counts as one effect: an echo has one piece for each byte typed.
-        if let Some(Stored::Console { end, .. }) = self.effects.last_mut()
+        if let Some(Stored::Console { end, .. }) = self.list.last_mut()
             && *end == start
         {
             *end = len;
@@ -224,16 +272,103 @@ impl Queues {
     }
 
     fn push(&mut self, stored: Stored) {
-        if self.effects.push(stored).is_err() {
-            self.lost_effects = self.lost_effects.saturating_add(1);
+        if self.list.push(stored).is_err() {
+            self.lost = self.lost.saturating_add(1);
         }
     }
 }
 
-struct TextWriter<'a>(&'a mut Vec<u8, EFFECT_BYTES>);
+/// The frames and the text of one turn, one behind the other.
+struct Bytes {
+    content: [u8; EFFECT_BYTES],
+    len: usize,
+}
 
-impl fmt::Write for TextWriter<'_> {
+impl Default for Bytes {
+    fn default() -> Self {
+        Self { content: [0; EFFECT_BYTES], len: 0 }
+    }
+}
+
+impl Bytes {
+    /// The next bytes, to be written over; `None` when there are not so many.
+    fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
+        let (start, end) = (self.len, self.len + len);
+        let grown = self.content.get_mut(start..end)?;
+        self.len = end;
+        Some(grown)
+    }
+
+    fn get(&self, start: usize, end: usize) -> &[u8] {
+        self.content.get(start..end).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Bytes {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes()).map_err(|_| fmt::Error)
+        self.grow(text.len()).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_the_places_lie() {
+        let mut queues = Queues::default();
+        let frame = |number: usize| [number as u8; FRAME_LEN_MAX];
+        let len = |number: usize| 14 + number * 70;
+        for round in 0..3 {
+            for number in 0..RECEIVE_FRAMES {
+                assert!(queues.has_room_for_frame(), "{number} in round {round}");
+                assert!(queues.push_frame(&frame(number)[..len(number)]));
+            }
+            assert!(!queues.has_room_for_frame());
+            assert!(!queues.push_frame(&[7]), "one more is lost");
+            for number in 0..RECEIVE_FRAMES {
+                let (found, _) = queues.pop_frame().unwrap();
+                assert_eq!(found, &frame(number)[..len(number)]);
+            }
+            assert!(queues.pop_frame().is_none());
+            // The next round begins in the middle.
+            assert!(queues.push_frame(&[1; 3]) && queues.pop_frame().is_some());
+        }
+    }
+
+    #[test]
+    fn a_frame_longer_than_ethernet_allows_is_lost() {
+        let mut queues = Queues::default();
+        assert!(!queues.push_frame(&[0; FRAME_LEN_MAX + 1]));
+        assert!(queues.is_idle());
+        assert!(queues.push_frame(&[0; FRAME_LEN_MAX]));
+        queues.effects_mut().send_frame(FRAME_LEN_MAX + 1, |frame| frame.fill(1));
+        assert_eq!((queues.effects().count(), queues.lost_effects()), (0, 1));
+    }
+
+    #[test]
+    fn an_earlier_turn_does_not_show_through() {
+        let mut queues = Queues::default();
+        queues.effects_mut().push_console_text(format_args!("{}", "secret"));
+        queues.clear_effects();
+        queues.effects_mut().send_frame(4, |frame| frame[0] = 1);
+        let mut effects = queues.effects();
+        assert!(matches!(effects.next(), Some(Effect::Frame([1, 0, 0, 0]))));
+        assert!(effects.next().is_none());
+    }
+
+    #[test]
+    fn text_without_room_is_lost_as_a_whole() {
+        let mut queues = Queues::default();
+        let effects = queues.effects_mut();
+        (0..EFFECT_BYTES / 1_000).for_each(|_| effects.push_console_text(format_args!("{:1000}", "")));
+        effects.push_console_text(format_args!("{:1000}", "more than there is room for"));
+        effects.push_console_text(format_args!("{}", "fits"));
+        assert_eq!(queues.lost_effects(), 1);
+        let mut effects = queues.effects();
+        let Some(Effect::Console(text)) = effects.next() else { panic!("text") };
+        assert_eq!((text.len(), text.ends_with("fits")), (EFFECT_BYTES / 1_000 * 1_000 + 4, true));
+        assert!(effects.next().is_none());
     }
 }

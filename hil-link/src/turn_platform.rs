@@ -11,7 +11,7 @@ use smoltcp::phy::{self, DeviceCapabilities, Medium};
 
 use crate::cut_flash::CutFlash;
 use crate::modelled_tls::ClientChannel;
-use crate::queues::{FRAME_LEN_MAX, FrameBuffer, Queues};
+use crate::queues::{Effects, FRAME_LEN_MAX, Queues};
 
 /// The platform of a device behind the seam: queues, flash that can lose its power, a modelled channel.
 ///
@@ -77,7 +77,7 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
     /// Keeps flash operations in order with everything else.
     fn sync(&mut self) {
         while let Some(operation) = self.flash.poll_operation() {
-            self.wire.queues.push_flash(operation);
+            self.wire.queues.effects_mut().push_flash(operation);
         }
         if self.wire.queues.watch().is_stopped() {
             self.flash.lose_power();
@@ -85,10 +85,10 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
         self.wire.dead |= self.flash.is_dead();
     }
 
-    fn effect(&mut self, f: impl FnOnce(&mut Queues)) {
+    fn effect(&mut self, f: impl FnOnce(&mut Effects)) {
         self.sync();
         if !self.wire.dead {
-            f(&mut self.wire.queues);
+            f(self.wire.queues.effects_mut());
         }
     }
 }
@@ -105,7 +105,7 @@ pub enum TurnEnd {
 
 impl<F: MultiwriteNorFlash> Radio for TurnPlatform<F> {
     fn command(&mut self, command: RadioCommand) {
-        self.effect(|queues| queues.push_radio_command(command));
+        self.effect(|effects| effects.push_radio_command(command));
     }
 
     fn poll_event(&mut self) -> Option<RadioEvent> {
@@ -119,7 +119,7 @@ impl<F: MultiwriteNorFlash> Panel for TurnPlatform<F> {
     }
 
     fn show(&mut self, pattern: Pattern) {
-        self.effect(|queues| queues.push_pattern(pattern));
+        self.effect(|effects| effects.push_pattern(pattern));
     }
 }
 
@@ -129,13 +129,13 @@ impl<F: MultiwriteNorFlash> Console for TurnPlatform<F> {
     }
 
     fn print(&mut self, text: fmt::Arguments<'_>) {
-        self.effect(|queues| queues.push_console_text(text));
+        self.effect(|effects| effects.push_console_text(text));
     }
 }
 
 impl<F: MultiwriteNorFlash> TraceSink for TurnPlatform<F> {
     fn trace(&mut self, event: Event) {
-        self.effect(|queues| queues.push_trace(event));
+        self.effect(|effects| effects.push_trace(event));
     }
 }
 
@@ -159,20 +159,26 @@ impl<F: MultiwriteNorFlash> Platform for TurnPlatform<F> {
     }
 }
 
+impl Wire {
+    fn can_send(&self) -> bool {
+        !self.dead && self.queues.has_room_to_send()
+    }
+}
+
 impl phy::Device for Wire {
-    type RxToken<'a> = RxToken;
+    type RxToken<'a> = RxToken<'a>;
     type TxToken<'a> = TxToken<'a>;
 
-    fn receive(&mut self, _now: Instant) -> Option<(RxToken, TxToken<'_>)> {
-        if self.dead || !self.queues.has_room_to_send() {
+    fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
+        if !self.can_send() {
             return None;
         }
-        let frame = self.queues.pop_frame()?;
-        Some((RxToken(frame), TxToken(&mut self.queues)))
+        let (frame, effects) = self.queues.pop_frame()?;
+        Some((RxToken(frame), TxToken(effects)))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
-        (!self.dead && self.queues.has_room_to_send()).then_some(TxToken(&mut self.queues))
+        self.can_send().then_some(TxToken(self.queues.effects_mut()))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -184,16 +190,16 @@ impl phy::Device for Wire {
 }
 
 /// A received frame on its way into smoltcp.
-pub struct RxToken(FrameBuffer);
+pub struct RxToken<'a>(&'a [u8]);
 
-impl phy::RxToken for RxToken {
+impl phy::RxToken for RxToken<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
+        f(self.0)
     }
 }
 
 /// Room for one frame that smoltcp sends.
-pub struct TxToken<'a>(&'a mut Queues);
+pub struct TxToken<'a>(&'a mut Effects);
 
 impl phy::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {

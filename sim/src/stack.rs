@@ -191,8 +191,13 @@ impl phy::RxToken for RxToken {
 pub struct TxToken<'a>(&'a mut VecDeque<Frame>);
 
 impl phy::TxToken for TxToken<'_> {
+    #[expect(
+        clippy::slow_vector_initialization,
+        reason = "glibc has freed frames at hand, but not cleared ones"
+    )]
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = vec![0; len];
+        let mut frame = Frame::with_capacity(len);
+        frame.resize(len, 0);
         let result = f(&mut frame);
         self.0.push_back(frame);
         result

@@ -10,13 +10,15 @@ const KINDS: usize = 4;
 /// Every actor, in the order of kinds and numbers.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    /// By kind, then by number.
-    items: [Vec<Item>; KINDS],
+    items: Vec<Item>,
+    /// Where each kind begins.
+    starts: [usize; KINDS],
     due_count: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Item {
+    node: NodeId,
     wake: Option<Instant>,
     is_due: bool,
 }
@@ -24,8 +26,9 @@ struct Item {
 impl Agenda {
     /// Adds an actor, the next of its kind, which is due at once.
     pub(super) fn add(&mut self, node: NodeId) {
-        let (kind, _) = place(node);
-        self.items[kind].push(Item { wake: None, is_due: true });
+        let (kind, number) = place(node);
+        self.items.insert(self.starts[kind] + number, Item { node, wake: None, is_due: true });
+        self.starts.iter_mut().skip(kind + 1).for_each(|start| *start += 1);
         self.due_count += 1;
     }
 
@@ -48,7 +51,7 @@ impl Agenda {
 
     /// Lets everybody be polled whose time has come.
     pub(super) fn make_due_at(&mut self, now: Instant) {
-        for item in self.items.iter_mut().flatten() {
+        for item in &mut self.items {
             if !item.is_due && item.wake.is_some_and(|at| at <= now) {
                 item.is_due = true;
                 self.due_count += 1;
@@ -66,36 +69,27 @@ impl Agenda {
         if self.due_count == 0 {
             return None;
         }
-        let (kind, number) = self.items.iter().enumerate().find_map(|(kind, items)| {
-            let number = items.iter().position(|item| item.is_due)?;
-            Some((kind, number))
-        })?;
-        self.items[kind][number].is_due = false;
+        let item = self.items.iter_mut().find(|item| item.is_due)?;
+        item.is_due = false;
         self.due_count -= 1;
-        Some(NODES[kind](number))
+        Some(item.node)
     }
 
     /// The earliest time that somebody waits for.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.items.iter().flatten().filter_map(|item| item.wake).min()
+        self.items.iter().filter_map(|item| item.wake).min()
     }
 
     /// What each actor waits for.
     pub(super) fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
-        let kinds = self.items.iter().zip(NODES);
-        kinds.flat_map(|(items, node)| {
-            items.iter().enumerate().map(move |(number, item)| (node(number), item.wake))
-        })
+        self.items.iter().map(|item| (item.node, item.wake))
     }
 
     fn item(&mut self, node: NodeId) -> Option<&mut Item> {
         let (kind, number) = place(node);
-        self.items[kind].get_mut(number)
+        self.items.get_mut(self.starts[kind] + number).filter(|item| item.node == node)
     }
 }
-
-/// The kinds in their order.
-const NODES: [fn(usize) -> NodeId; KINDS] = [NodeId::Device, NodeId::Phone, NodeId::Router, NodeId::Cloud];
 
 /// An actor's kind, by its place in the order, and its number.
 fn place(node: NodeId) -> (usize, usize) {

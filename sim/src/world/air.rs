@@ -133,6 +133,8 @@ pub(super) struct Air {
 #[derive(Clone, Copy, Debug)]
 struct Station {
     bssid: [u8; 6],
+    /// Whose the access point is: nobody is associated with one that has gone.
+    ap_owner: NodeId,
     owner: NodeId,
     since: u64,
 }
@@ -324,14 +326,15 @@ impl Air {
             Some(RadioState::Off | RadioState::Idle) => return,
         };
         let to_all = destination.is_multicast();
-        if owner != from && (to_all || !self.is_station(destination)) {
+        let station = self.stations.get(&destination.0);
+        if owner != from && (to_all || station.is_none()) {
             receivers.push(owner);
         }
-        for (mac, station) in &self.stations {
-            let owned = self.access_points.get(&station.bssid).is_some_and(|ap| ap.owner == owner);
-            if owned && station.owner != from && (to_all || destination.0 == *mac) {
-                receivers.push(station.owner);
-            }
+        let hears = |station: &&Station| station.ap_owner == owner && station.owner != from;
+        if to_all {
+            receivers.extend(self.stations.values().filter(hears).map(|station| station.owner));
+        } else {
+            receivers.extend(station.filter(hears).map(|station| station.owner));
         }
     }
 
@@ -341,10 +344,6 @@ impl Air {
             RadioState::Off | RadioState::Idle => false,
             RadioState::AccessPoint { .. } | RadioState::Associated { .. } => radio.deaf_until <= now,
         })
-    }
-
-    fn is_station(&self, mac: EthernetAddress) -> bool {
-        self.stations.contains_key(&mac.0)
     }
 
     /// The address of the access point that a node's own radio has opened.
@@ -445,17 +444,20 @@ impl Air {
         out: &mut Vec<AirOutput>,
     ) {
         // The access point may have gone since the join began.
-        let result =
-            if self.access_points.contains_key(&bssid.0) { result } else { Err(JoinFailure::NotFound) };
+        let ap_owner = self.access_points.get(&bssid.0).map(|ap| ap.owner).ok_or(JoinFailure::NotFound);
         let Some(radio) = self.radios.get_mut(&node) else { return };
-        if let Err(failure) = result {
-            out.push(AirOutput::Event(node, RadioEvent::JoinFailed(failure)));
-            return;
-        }
+        let ap_owner = match ap_owner.and_then(|owner| result.map(|()| owner)) {
+            Ok(owner) => owner,
+            Err(failure) => {
+                out.push(AirOutput::Event(node, RadioEvent::JoinFailed(failure)));
+                return;
+            }
+        };
         radio.state = RadioState::Associated { bssid };
         let mac = radio.mac;
         self.associations += 1;
-        self.stations.insert(mac.0, Station { bssid: bssid.0, owner: node, since: self.associations });
+        let station = Station { bssid: bssid.0, ap_owner, owner: node, since: self.associations };
+        self.stations.insert(mac.0, station);
         self.tell_owner(bssid, mac, true, out);
         out.push(AirOutput::Event(node, RadioEvent::Joined));
     }

@@ -1,5 +1,7 @@
 //! A device in the world: its power, its boots, its turns and what they lead to.
 
+use std::borrow::Cow;
+
 use firmware_core::hal::{Boot, RadioCommand, ResetCause, Wake, WakeReason};
 use firmware_core::product::Product;
 use firmware_core::random::SplitMix64;
@@ -394,14 +396,36 @@ fn duration(operation: FlashOperation) -> Duration {
 fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\n') {
-        add_console(line, before);
-        push(std::mem::take(line));
+        let end = shown(before);
+        push(if line.is_empty() {
+            end.into_owned()
+        } else {
+            line.push_str(&end);
+            std::mem::take(line)
+        });
         rest = after;
     }
-    add_console(line, rest);
+    line.push_str(&shown(rest));
 }
 
-/// Adds text of one line. A carriage return shows nothing.
-fn add_console(line: &mut String, text: &str) {
-    text.split('\r').for_each(|part| line.push_str(part));
+/// What is seen of a piece of one line: a carriage return shows nothing.
+fn shown(text: &str) -> Cow<'_, str> {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.as_bytes().contains(&b'\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn console_lines_are_put_together_from_pieces() {
+        let mut line = String::from("a");
+        let mut lines = Vec::new();
+        for text in ["b\r\n\r\nc\rd\r\ne\r", "\nf", "g\r\n\r", ">"] {
+            take_console(&mut line, text, |line| lines.push(line));
+        }
+        assert_eq!(lines, ["ab", "", "cd", "e", "fg"]);
+        assert_eq!(line, ">");
+    }
 }

@@ -21,9 +21,9 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
 use crate::actor::{Outbox, Port};
-use crate::cloud::Cloud;
-use crate::phone::Phone;
-use crate::router::Router;
+use crate::cloud::{self, Cloud};
+use crate::phone::{self, Phone};
+use crate::router::{self, Router};
 use crate::stack::Frame;
 use crate::trace::{Trace, What};
 use agenda::Agenda;
@@ -59,7 +59,7 @@ pub enum NodeId {
 
 #[derive(Debug)]
 enum Event {
-    Air(Pending),
+    Air(Box<Pending>),
     Deliver { to: NodeId, port: Port, boots: u32, frame: Frame },
     Point { device: usize, epoch: u32 },
     PowerOn { device: usize, epoch: u32 },
@@ -103,6 +103,14 @@ pub enum WorldError {
     EffectsLost(usize),
 }
 
+/// What an actor of each kind asks of the world, empty between two polls: the lists are worth keeping.
+#[derive(Default)]
+struct Outboxes {
+    phone: Outbox<phone::Event>,
+    router: Outbox<router::Event>,
+    cloud: Outbox<cloud::Event>,
+}
+
 /// Everything that exists in one run.
 pub struct World {
     now: Instant,
@@ -119,6 +127,7 @@ pub struct World {
     steps_at_now: u32,
     seed: u64,
     link: Link,
+    outboxes: Outboxes,
     air_output: Vec<AirOutput>,
     receivers: Vec<NodeId>,
     follow: Vec<Follow>,
@@ -142,6 +151,7 @@ impl World {
             steps_at_now: 0,
             seed,
             link: Link::new(fnv1a64(b"air") ^ seed),
+            outboxes: Outboxes::default(),
             air_output: Vec::new(),
             receivers: Vec::new(),
             follow: Vec::new(),
@@ -441,40 +451,43 @@ impl World {
             NodeId::Device(index) => return self.poll_device(index),
             NodeId::Phone(index) => {
                 let Some(phone) = self.phones.get_mut(index) else { return };
-                let mut out = Outbox::default();
+                let mut out = std::mem::take(&mut self.outboxes.phone);
                 phone.poll(now, &mut out);
                 let wake = phone.next_wake(now);
-                self.apply_outbox(node, out, What::Phone);
+                self.apply_outbox(node, &mut out, What::Phone);
+                self.outboxes.phone = out;
                 wake
             }
             NodeId::Router(index) => {
                 let Some(router) = self.routers.get_mut(index) else { return };
-                let mut out = Outbox::default();
+                let mut out = std::mem::take(&mut self.outboxes.router);
                 router.poll(now, &mut out);
                 let wake = router.next_wake(now);
-                self.apply_outbox(node, out, What::Router);
+                self.apply_outbox(node, &mut out, What::Router);
+                self.outboxes.router = out;
                 wake
             }
             NodeId::Cloud(index) => {
                 let Some(cloud) = self.clouds.get_mut(index) else { return };
-                let mut out = Outbox::default();
+                let mut out = std::mem::take(&mut self.outboxes.cloud);
                 cloud.poll(now, &mut out);
                 let wake = cloud.next_wake(now);
-                self.apply_outbox(node, out, What::Cloud);
+                self.apply_outbox(node, &mut out, What::Cloud);
+                self.outboxes.cloud = out;
                 wake
             }
         };
         self.agenda.set_wake(node, wake);
     }
 
-    fn apply_outbox<E>(&mut self, node: NodeId, out: Outbox<E>, wrap: fn(E) -> What) {
-        for event in out.events {
+    fn apply_outbox<E>(&mut self, node: NodeId, out: &mut Outbox<E>, wrap: fn(E) -> What) {
+        for event in out.events.drain(..) {
             self.trace.push(self.now, node, wrap(event));
         }
-        for command in &out.radio {
-            self.command_radio(self.now, node, command);
+        for command in out.radio.drain(..) {
+            self.command_radio(self.now, node, &command);
         }
-        for (port, frame) in out.frames {
+        for (port, frame) in out.frames.drain(..) {
             self.send(self.now, node, port, frame);
         }
     }
@@ -547,7 +560,7 @@ impl World {
     fn apply_air_output(&mut self, mut out: Vec<AirOutput>) {
         for output in out.drain(..) {
             match output {
-                AirOutput::Later(at, pending) => self.queue.schedule(at, Event::Air(pending)),
+                AirOutput::Later(at, pending) => self.queue.schedule(at, Event::Air(Box::new(pending))),
                 AirOutput::Event(node, event) => self.tell_radio_event(node, event),
                 AirOutput::Station(node, mac, joined) => {
                     if let NodeId::Router(index) = node
