@@ -9,6 +9,9 @@ use smoltcp::wire::{DhcpMessageType, DhcpOpCode, DhcpPacket, DhcpRepr, EthernetA
 
 use crate::input::Input;
 
+/// Where the options of a message begin, behind the cookie.
+const OPTIONS_AT: usize = 240;
+
 /// Packets, each behind one byte of time and two of length; a length of FFFF makes a station leave.
 ///
 /// Every reply is one that smoltcp reads and that answers its packet; addresses are those of the pool; and while
@@ -58,8 +61,34 @@ fn client_ip(packet: &[u8]) -> Ipv4Address {
     DhcpPacket::new_unchecked(packet).client_ip()
 }
 
+/// The reply with padding for the client's identifier, which is repeated as it came: smoltcp knows one kind.
+fn without_identifier(reply: &[u8]) -> Vec<u8> {
+    let mut reply = reply.to_vec();
+    let mut at = OPTIONS_AT;
+    while let Some(&[code, len]) = reply.get(at..at + 2) {
+        match code {
+            255 => break,
+            0 => at += 1,
+            _ => {
+                let end = at + 2 + usize::from(len);
+                if code == 61 {
+                    reply[at..end].fill(0);
+                }
+                at = end;
+            }
+        }
+    }
+    reply
+}
+
 fn check_reply(packet: &[u8], reply: &[u8], event: LeaseEvent, uri: Option<&str>) {
     let asked = DhcpPacket::new_unchecked(packet);
+    let identifier = |packet: &DhcpPacket<&[u8]>| {
+        packet.options().filter(|option| option.kind == 61).last().map(|option| option.data.to_vec())
+    };
+    let told = identifier(&DhcpPacket::new_checked(reply).expect("a reply is a packet"));
+    assert_eq!(told, identifier(&asked), "RFC 6842: the client's identifier is repeated");
+    let reply = &*without_identifier(reply);
     let reply = DhcpPacket::new_checked(reply).expect("a reply is a packet");
     assert_eq!(reply.opcode(), DhcpOpCode::Reply);
     assert_eq!(reply.transaction_id(), asked.transaction_id());
