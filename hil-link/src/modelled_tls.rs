@@ -7,7 +7,7 @@
 //! ```text
 //! client: "MTLS" 01 len name          server: "MTLS" 02 flags len name
 //! ```
-//! `flags`: bit 0 expired, bit 1 signed by an unknown authority.
+//! `flags`: bit 0 expired, bit 1 signed by an unknown authority, no others.
 
 use firmware_core::Instant;
 use firmware_core::config::HOST_LEN_MAX;
@@ -144,7 +144,10 @@ fn judge(hello: &[u8], wanted: &[u8]) -> Judgement {
     if rest.len() < usize::from(len) {
         return Judgement::Incomplete;
     }
-    if flags & UNKNOWN_AUTHORITY != 0 {
+    if flags & !(EXPIRED | UNKNOWN_AUTHORITY) != 0 {
+        // Whatever it means, it is a reason not to trust.
+        Judgement::Bad(SecureError::Protocol)
+    } else if flags & UNKNOWN_AUTHORITY != 0 {
         Judgement::Bad(SecureError::UnknownAuthority)
     } else if flags & EXPIRED != 0 {
         Judgement::Bad(SecureError::Expired)
@@ -250,6 +253,14 @@ mod tests {
         client.start(Instant::ZERO, "blynk.cloud", 1);
         assert_eq!(client.receive(Instant::ZERO, b"HTTP/1.1"), Err(SecureError::Protocol));
         assert_eq!(client.receive(Instant::ZERO, b"MTLS"), Err(SecureError::Protocol), "it stays unusable");
+    }
+
+    #[test]
+    fn a_flag_that_nobody_knows_is_refused() {
+        let mut client = ClientChannel::default();
+        client.start(Instant::ZERO, "a", 1);
+        assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\x80\x01a"), Err(SecureError::Protocol));
+        assert!(!client.is_established());
     }
 
     #[test]
