@@ -16,7 +16,7 @@ use hil_sim::buffers::host_buffers;
 use hil_sim::scenario::DEFAULT_PRODUCT;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, TcpSeqNumber};
 
-use crate::frames::{Flow, Path, arp_reply, check_sent, put_right, tcp, udp};
+use crate::frames::{Datagram, Flow, Path, Sent, arp_reply, check_sent, put_right, tcp, udp};
 use crate::input::Input;
 
 const MAC: EthernetAddress = EthernetAddress([0x24, 0x0A, 0xC4, 0, 1, 0x10]);
@@ -95,7 +95,9 @@ struct Bench {
     now: Instant,
     wake: Wake,
     is_station: bool,
+    /// The connection that the device last spoke on, and its last datagram.
     flow: Flow,
+    asked: Option<Datagram>,
     keeps_secret: bool,
     turns: usize,
     boots: usize,
@@ -123,6 +125,7 @@ impl Bench {
             wake: Wake::Now,
             is_station: false,
             flow,
+            asked: None,
             keeps_secret: true,
             turns: 0,
             boots: 0,
@@ -170,12 +173,26 @@ impl Bench {
             2 => (67, 68),
             _ => (53, 49_152 + u16::from(kind >> 2)),
         };
+        let payload = input.piece();
+        let mut payload = payload[..payload.len().min(1_400)].to_vec();
+        let (ports, id) = match &self.asked {
+            // A fuzzer does not guess ports and ids, which stand first in DNS and fifth in DHCP.
+            Some(asked) if kind & 0x40 != 0 => {
+                let id = if asked.own_port == 53 { 0..2 } else { 4..8 };
+                ((asked.own_port, asked.device_port), asked.payload.get(id.clone()).map(|bytes| (id, bytes)))
+            }
+            Some(_) | None => (ports, None),
+        };
+        if let Some((place, bytes)) = id
+            && let Some(place) = payload.get_mut(place)
+        {
+            place.copy_from_slice(bytes);
+        }
         let mut path = self.path();
         if kind & 0x80 != 0 {
             path.to = (EthernetAddress::BROADCAST, Ipv4Address::BROADCAST);
         }
-        let payload = input.piece();
-        self.frame(udp(path, ports, &payload[..payload.len().min(1_400)]));
+        self.frame(udp(path, ports, &payload));
     }
 
     /// The next segment of the connection that the device last spoke on, or the first of a new one.
@@ -278,7 +295,11 @@ impl Bench {
                 Effect::Frame(frame) => {
                     assert!(frame.len() <= FRAME_LEN_MAX);
                     check_secret(self.keeps_secret, frame);
-                    self.flow = check_sent(frame, own).unwrap_or(self.flow);
+                    match check_sent(frame, own) {
+                        Sent::Segment(flow) => self.flow = flow,
+                        Sent::Datagram(datagram) => self.asked = Some(datagram),
+                        Sent::Other => {}
+                    }
                     answers.extend(arp_reply(frame, STRANGER));
                 }
                 Effect::Radio(command) => commands.push(command.clone()),

@@ -28,6 +28,20 @@ pub(crate) struct Flow {
     pub(crate) acknowledgement: TcpSeqNumber,
 }
 
+/// What a frame of the device was, as the stranger on the other end sees it.
+pub(crate) enum Sent {
+    Segment(Flow),
+    Datagram(Datagram),
+    Other,
+}
+
+/// A datagram of the device.
+pub(crate) struct Datagram {
+    pub(crate) device_port: u16,
+    pub(crate) own_port: u16,
+    pub(crate) payload: Vec<u8>,
+}
+
 pub(crate) fn udp(path: Path, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     let mut frame = ip(path, IpProtocol::Udp, UDP_LEN + payload.len());
     let mut packet = UdpPacket::new_unchecked(&mut frame[ETHERNET_LEN + IP_LEN..]);
@@ -105,16 +119,15 @@ pub(crate) fn put_right(frame: &mut [u8]) {
     }
 }
 
-/// Panics when a frame of the device is not one that others can read; returns its TCP flow as the stranger on
-/// the other end sees it.
+/// Panics when a frame of the device is not one that others can read; returns what it was.
 #[track_caller]
-pub(crate) fn check_sent(frame: &[u8], own: EthernetAddress) -> Option<Flow> {
+pub(crate) fn check_sent(frame: &[u8], own: EthernetAddress) -> Sent {
     let frame = EthernetFrame::new_checked(frame).expect("a frame");
     assert_eq!(frame.src_addr(), own, "somebody else's address");
     match frame.ethertype() {
         EthernetProtocol::Arp => {
             ArpPacket::new_checked(frame.payload()).expect("an ARP packet");
-            None
+            Sent::Other
         }
         EthernetProtocol::Ipv4 => {
             let packet = Ipv4Packet::new_checked(frame.payload()).expect("an IP packet");
@@ -124,7 +137,7 @@ pub(crate) fn check_sent(frame: &[u8], own: EthernetAddress) -> Option<Flow> {
                 IpProtocol::Tcp => {
                     let tcp = TcpPacket::new_checked(packet.payload()).expect("a segment");
                     assert!(tcp.verify_checksum(&from, &to));
-                    Some(Flow {
+                    Sent::Segment(Flow {
                         own_port: tcp.dst_port(),
                         device_port: tcp.src_port(),
                         sequence: tcp.ack_number(),
@@ -134,9 +147,13 @@ pub(crate) fn check_sent(frame: &[u8], own: EthernetAddress) -> Option<Flow> {
                 IpProtocol::Udp => {
                     let udp = UdpPacket::new_checked(packet.payload()).expect("a datagram");
                     assert!(udp.verify_checksum(&from, &to));
-                    None
+                    Sent::Datagram(Datagram {
+                        device_port: udp.src_port(),
+                        own_port: udp.dst_port(),
+                        payload: udp.payload().to_vec(),
+                    })
                 }
-                _ => None,
+                _ => Sent::Other,
             }
         }
         other => panic!("the device speaks {other}"),
