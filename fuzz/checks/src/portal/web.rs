@@ -96,6 +96,10 @@ pub(crate) fn form(bytes: &[u8]) {
     let read: Vec<_> = arguments.iter().map(|argument| decoded(&argument)).collect();
     let len: usize = read.iter().map(|(key, value)| key.len() + value.len()).sum();
     assert!(len <= request.query.len() + request.body.len());
+    if request.content_type == FORM {
+        let expected = [read_plainly(request.query), read_plainly(request.body)].concat();
+        assert_eq!(read, expected);
+    }
     let written = escape(&read);
     let again = Request { query: b"", content_type: FORM, body: written.as_bytes(), ..request };
     let again: Vec<_> = Arguments::of(&again).iter().map(|argument| decoded(&argument)).collect();
@@ -108,6 +112,29 @@ pub(crate) fn form(bytes: &[u8]) {
         let short = arguments.get(key).and_then(|value| value.decode::<8>().ok());
         assert_eq!(short.as_deref(), first.map(Vec::as_slice).filter(|value| value.len() <= 8));
     }
+}
+
+/// A second implementation of `application/x-www-form-urlencoded`, with a heap.
+fn read_plainly(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    // One character for each byte, so that text functions can be used on any bytes.
+    let text: String = text.iter().map(|byte| char::from(*byte)).collect();
+    let decode = |text: &str| {
+        let mut pieces = text.split('%');
+        let mut decoded = pieces.next().unwrap_or_default().replace('+', " ");
+        for piece in pieces {
+            let byte = piece.get(..2).filter(|digits| !digits.contains('+'));
+            match byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+                Some(byte) => decoded.extend([char::from(byte).to_string(), piece[2..].replace('+', " ")]),
+                None => decoded.extend(["%".to_owned(), piece.replace('+', " ")]),
+            }
+        }
+        decoded.chars().map(|c| u8::try_from(c).expect("a byte")).collect::<Vec<_>>()
+    };
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(a, b)| (decode(a), decode(b)))
+        .collect()
 }
 
 fn request(bytes: &[u8]) -> Request<'_> {
