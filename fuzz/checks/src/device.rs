@@ -39,8 +39,9 @@ pub(crate) fn device(bytes: &[u8]) {
     let mut input = Input(bytes);
     let start = input.byte();
     let mut bench = Bench::new(start & 1 != 0, start & 2 != 0);
-    // Whoever knows the passphrase may say it.
-    bench.keeps_secret = !bytes.windows(PASSPHRASE.len()).any(|part| part == PASSPHRASE.as_bytes());
+    // Whoever knows the passphrase may say it, in pieces and with characters between that the console drops.
+    let mut letters = bytes.iter();
+    bench.keeps_secret = !PASSPHRASE.bytes().all(|letter| letters.any(|byte| *byte == letter));
     bench.boot();
     while !input.is_empty() && bench.turns < TURNS_MAX && bench.boots < BOOTS_MAX {
         match input.byte() % 9 {
