@@ -45,11 +45,11 @@ pub(crate) fn device(bytes: &[u8]) {
     bench.boot();
     while !input.is_empty() && bench.turns < TURNS_MAX && bench.boots < BOOTS_MAX {
         match input.byte() % 9 {
-            0 => bench.frame(input.piece().to_vec()),
+            0 => bench.frame(input.piece()),
             1 => {
                 let mut frame = input.piece().to_vec();
                 put_right(&mut frame);
-                bench.frame(frame);
+                bench.frame(&frame);
             }
             2 => bench.datagram(&mut input),
             3 => bench.segment(&mut input),
@@ -160,8 +160,8 @@ impl Bench {
         }
     }
 
-    fn frame(&mut self, frame: Vec<u8>) {
-        let is_taken = self.platform.queues().push_frame(&frame);
+    fn frame(&mut self, frame: &[u8]) {
+        let is_taken = self.platform.queues().push_frame(frame);
         assert_eq!(is_taken, frame.len() <= FRAME_LEN_MAX, "a queue of {RECEIVE_FRAMES} was empty");
         self.settle();
     }
@@ -193,7 +193,7 @@ impl Bench {
         if kind & 0x80 != 0 {
             path.to = (EthernetAddress::BROADCAST, Ipv4Address::BROADCAST);
         }
-        self.frame(udp(path, ports, &payload));
+        self.frame(&udp(path, ports, &payload));
     }
 
     /// The next segment of the connection that the device last spoke on, or the first of a new one.
@@ -210,12 +210,12 @@ impl Bench {
             };
         }
         let frame = tcp(self.path(), self.flow, flags, payload);
-        self.frame(frame);
+        self.frame(&frame);
     }
 
     fn acknowledge(&mut self) {
         let frame = tcp(self.path(), self.flow, 16, b"");
-        self.frame(frame);
+        self.frame(&frame);
     }
 
     fn radio(&mut self, input: &mut Input<'_>) {
@@ -231,7 +231,7 @@ impl Bench {
             6 => RadioEvent::Disconnected(u16::from(input.byte())),
             7 => RadioEvent::ApStarted,
             _ => RadioEvent::ScanResult(Network {
-                ssid: Ssid::new(&input.take(usize::from(kind & 7) * 4)).expect("at most 28 bytes"),
+                ssid: Ssid::new(input.take(usize::from(kind & 7) * 4)).expect("at most 28 bytes"),
                 bssid: mac,
                 channel: 1 + (kind >> 4) % 13,
                 rssi: -30 - i8::try_from(kind & 0x3F).expect("a small number"),

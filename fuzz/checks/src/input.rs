@@ -39,9 +39,10 @@ impl<'a> Input<'a> {
         self.take(len)
     }
 
-    /// From nothing to nine hours, short times as well as long ones, in one byte.
+    /// From nothing to half an hour, short times as well as long ones, in one byte.
     pub(crate) fn duration(&mut self) -> Duration {
         let byte = self.byte();
-        Duration::from_millis(u64::from(byte & 0x0F) << (byte >> 4).min(11) << (byte >> 6) * 2)
+        let shift = (byte >> 4).min(11) + (byte >> 6) * 2;
+        Duration::from_millis(u64::from(byte & 0x0F) << shift)
     }
 }

@@ -89,7 +89,7 @@ impl Bench {
         self.flash.power_on();
         let loaded = self.store.load(&mut self.flash).expect("flash can be read");
         assert_eq!(loaded.repair_failed, None, "there is nothing wrong with the flash");
-        assert_eq!(loaded.trial.is_some() && loaded.last_error.is_some(), false, "one record is the newest");
+        assert!(loaded.trial.is_none() || loaded.last_error.is_none(), "one record is the newest");
         if let Some(trial) = &loaded.trial {
             assert!(trial.attempts_left <= ATTEMPTS_MAX);
         }
@@ -105,11 +105,6 @@ impl Bench {
         self.store.save_valid(&mut self.flash, config).expect("there is always room for a configuration");
         let loaded = self.boot();
         assert_eq!((loaded.valid.as_ref(), loaded.trial), (Some(config), None));
-        assert!(
-            !format!("{config:?}").contains("kkkkkkkk")
-                || config.ssid.as_bytes().contains(&b'k')
-                || config.host.contains('k')
-        );
     }
 
     fn save_trial(&mut self, config: &Config) {
