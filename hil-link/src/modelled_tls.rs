@@ -60,12 +60,11 @@ impl SecureChannel for ClientChannel {
     fn start(&mut self, _now: Instant, server_name: &str, _seed: u64) {
         *self = Self::default();
         let name = server_name.as_bytes();
-        let Ok(len) = u8::try_from(name.len()) else {
+        let (Ok(len), Ok(())) = (u8::try_from(name.len()), self.name.extend_from_slice(name)) else {
             self.state = ClientState::Failed(SecureError::WrongName);
             return;
         };
         // Every part fits: the name is at most 253 bytes of the 1,536.
-        let _ = self.name.extend_from_slice(name);
         let _ = self.to_send.extend_from_slice(&MAGIC);
         let _ = self.to_send.extend_from_slice(&[CLIENT_HELLO, len]);
         let _ = self.to_send.extend_from_slice(name);
@@ -253,6 +252,16 @@ mod tests {
         client.start(Instant::ZERO, "blynk.cloud", 1);
         assert_eq!(client.receive(Instant::ZERO, b"HTTP/1.1"), Err(SecureError::Protocol));
         assert_eq!(client.receive(Instant::ZERO, b"MTLS"), Err(SecureError::Protocol), "it stays unusable");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_and_not_forgotten() {
+        for len in [HOST_LEN_MAX + 1, 255, 256] {
+            let mut client = ClientChannel::default();
+            client.start(Instant::ZERO, &std::string::String::from_utf8(std::vec![b'a'; len]).unwrap(), 1);
+            assert_eq!(client.transmit(&mut [0; 512]), 0);
+            assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\0\0"), Err(SecureError::WrongName));
+        }
     }
 
     #[test]

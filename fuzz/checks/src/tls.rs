@@ -1,6 +1,7 @@
 //! The modelled handshake: neither side believes bytes that the other one did not write.
 
 use firmware_core::Instant;
+use firmware_core::config::HOST_LEN_MAX;
 use firmware_core::hal::{SecureChannel, SecureError};
 use hil_link::modelled_tls::{Certificate, ClientChannel, read_client_hello, write_server_hello};
 
@@ -28,14 +29,21 @@ struct Opinion {
 /// and an incomplete hello is the beginning of every later answer.
 pub(crate) fn modelled_tls(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let name: String = String::from_utf8_lossy(input.short_piece()).chars().take(80).collect();
+    let name: String = String::from_utf8_lossy(input.short_piece()).into_owned();
+    if name.len() > HOST_LEN_MAX {
+        let mut client = ClientChannel::default();
+        client.start(Instant::ZERO, &name, 1);
+        assert_eq!(client.transmit(&mut [0; 512]), 0);
+        assert_eq!(client.receive(Instant::ZERO, input.0), Err(SecureError::WrongName));
+        return;
+    }
     // More than a channel holds would only wait in TCP.
     let wire = input.take(1_000);
     let whole = talk(&name, wire, wire.len());
     for piece in [1, 2, 7, 100] {
         assert_eq!(talk(&name, wire, piece), whole, "in pieces of {piece}");
     }
-    let mut hello = [0; 260];
+    let mut hello = [0; 7 + HOST_LEN_MAX];
     let len = write_server_hello(name.as_bytes(), Certificate::Good, &mut hello);
     assert_eq!(whole.is_established, wire.starts_with(&hello[..len]));
     if whole.is_established {
