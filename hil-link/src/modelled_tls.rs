@@ -7,7 +7,7 @@
 //! ```text
 //! client: "MTLS" 01 len name          server: "MTLS" 02 flags len name
 //! ```
-//! `flags`: bit 0 expired, bit 1 signed by an unknown authority.
+//! `flags`: bit 0 expired, bit 1 signed by an unknown authority, no others.
 
 use firmware_core::Instant;
 use firmware_core::config::HOST_LEN_MAX;
@@ -60,12 +60,11 @@ impl SecureChannel for ClientChannel {
     fn start(&mut self, _now: Instant, server_name: &str, _seed: u64) {
         *self = Self::default();
         let name = server_name.as_bytes();
-        let Ok(len) = u8::try_from(name.len()) else {
+        let (Ok(len), Ok(())) = (u8::try_from(name.len()), self.name.extend_from_slice(name)) else {
             self.state = ClientState::Failed(SecureError::WrongName);
             return;
         };
         // Every part fits: the name is at most 253 bytes of the 1,536.
-        let _ = self.name.extend_from_slice(name);
         let _ = self.to_send.extend_from_slice(&MAGIC);
         let _ = self.to_send.extend_from_slice(&[CLIENT_HELLO, len]);
         let _ = self.to_send.extend_from_slice(name);
@@ -144,7 +143,10 @@ fn judge(hello: &[u8], wanted: &[u8]) -> Judgement {
     if rest.len() < usize::from(len) {
         return Judgement::Incomplete;
     }
-    if flags & UNKNOWN_AUTHORITY != 0 {
+    if flags & !(EXPIRED | UNKNOWN_AUTHORITY) != 0 {
+        // Whatever it means, it is a reason not to trust.
+        Judgement::Bad(SecureError::Protocol)
+    } else if flags & UNKNOWN_AUTHORITY != 0 {
         Judgement::Bad(SecureError::UnknownAuthority)
     } else if flags & EXPIRED != 0 {
         Judgement::Bad(SecureError::Expired)
@@ -250,6 +252,24 @@ mod tests {
         client.start(Instant::ZERO, "blynk.cloud", 1);
         assert_eq!(client.receive(Instant::ZERO, b"HTTP/1.1"), Err(SecureError::Protocol));
         assert_eq!(client.receive(Instant::ZERO, b"MTLS"), Err(SecureError::Protocol), "it stays unusable");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_and_not_forgotten() {
+        for len in [HOST_LEN_MAX + 1, 255, 256] {
+            let mut client = ClientChannel::default();
+            client.start(Instant::ZERO, &std::string::String::from_utf8(std::vec![b'a'; len]).unwrap(), 1);
+            assert_eq!(client.transmit(&mut [0; 512]), 0);
+            assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\0\0"), Err(SecureError::WrongName));
+        }
+    }
+
+    #[test]
+    fn a_flag_that_nobody_knows_is_refused() {
+        let mut client = ClientChannel::default();
+        client.start(Instant::ZERO, "a", 1);
+        assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\x80\x01a"), Err(SecureError::Protocol));
+        assert!(!client.is_established());
     }
 
     #[test]

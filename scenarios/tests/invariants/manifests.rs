@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::tree::{read, root, text_files};
 
 /// Which crates of the project a crate may use. Arrows point downward.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("firmware-core", &[]),
     ("hil-link", &["firmware-core"]),
     ("hil-sim", &["hil-link", "firmware-core"]),
     ("hil-live", &["hil-sim", "hil-link", "firmware-core"]),
     ("scenarios", &["hil-sim", "hil-live", "hil-link", "firmware-core"]),
+    ("fuzz-checks", &["hil-sim", "hil-link", "firmware-core"]),
     ("firmware-qemu", &["hil-link", "firmware-core"]),
     ("firmware-esp32", &["hil-link", "firmware-core"]),
 ];
