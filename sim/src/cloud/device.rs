@@ -2,9 +2,7 @@
 
 use core::fmt::Write as _;
 
-use firmware_core::cloud::codec::{
-    Command, Frame, FrameWriter, HEADER_LEN, Header, Params, Status,
-};
+use firmware_core::cloud::codec::{Command, Frame, FrameWriter, HEADER_LEN, Header, Params, Status};
 use smoltcp::time::{Duration, Instant};
 
 use super::api::DESCRIPTION_LEN_MAX;
