@@ -15,15 +15,15 @@ const WRONG_PIN: &str = "Wrong pin format.";
 pub(super) const DESCRIPTION_LEN_MAX: usize = 300;
 
 impl Cloud {
-    pub(super) fn respond(&mut self, now: Instant, request: &Request) -> Response {
-        let method = request.method.as_str();
+    pub(super) fn respond(&mut self, now: Instant, request: &Request<'_>) -> Response {
+        let method = request.method;
         if let Some(call) = request.path.strip_prefix("/external/api/") {
             return match method {
                 "GET" | "POST" => self.respond_device_api(now, call, request),
                 _ => Response::error(405, "Method not allowed."),
             };
         }
-        match (method, request.path.as_str()) {
+        match (method, request.path) {
             ("POST", "/oauth2/token") => self.authorize(now, request),
             (method, path) if path.starts_with("/api/v1/organization/") => {
                 if !self.is_authorized(now, request) {
@@ -43,16 +43,15 @@ impl Cloud {
     }
 
     /// RFC 6749 section 4.4, with the client's name and secret in the header (section 2.3.1).
-    fn authorize(&mut self, now: Instant, request: &Request) -> Response {
-        let form = str::from_utf8(&request.body).map(read_form).unwrap_or_default();
+    fn authorize(&mut self, now: Instant, request: &Request<'_>) -> Response {
+        let form = str::from_utf8(request.body).map(read_form).unwrap_or_default();
         let grant = request
             .parameter("grant_type")
-            .map(str::to_owned)
-            .or_else(|| form.into_iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value));
-        if grant.as_deref() != Some("client_credentials") {
+            .or_else(|| form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_ref()));
+        if grant != Some("client_credentials") {
             return Response::json(400, &json!({ "error": "unsupported_grant_type" }));
         }
-        let credentials = request.authorization.as_deref().and_then(basic_credentials);
+        let credentials = request.authorization.and_then(basic_credentials);
         let token = credentials
             .and_then(|(email, password)| self.directory.borrow_mut().authorize(now, &email, &password));
         match token {
@@ -68,8 +67,8 @@ impl Cloud {
         }
     }
 
-    fn is_authorized(&self, now: Instant, request: &Request) -> bool {
-        let bearer = request.authorization.as_deref().and_then(|header| header.strip_prefix("Bearer "));
+    fn is_authorized(&self, now: Instant, request: &Request<'_>) -> bool {
+        let bearer = request.authorization.and_then(|header| header.strip_prefix("Bearer "));
         bearer.is_some_and(|token| self.directory.borrow().is_authorized(now, token.trim()))
     }
 
@@ -79,8 +78,8 @@ impl Cloud {
         Response::json(200, &json!({ "token": token, "deviceId": device }))
     }
 
-    fn reconfigure(&mut self, now: Instant, request: &Request) -> Response {
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    fn reconfigure(&mut self, now: Instant, request: &Request<'_>) -> Response {
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
         let id = body.get("deviceId").and_then(Value::as_u64);
         let id = id.or_else(|| request.parameter("deviceId")?.parse().ok());
         let Some(id) = id.and_then(|id| DeviceId::try_from(id).ok()) else {
@@ -103,7 +102,7 @@ impl Cloud {
         Response::json(200, &Value::Array(devices))
     }
 
-    fn respond_device_api(&mut self, now: Instant, call: &str, request: &Request) -> Response {
+    fn respond_device_api(&mut self, now: Instant, call: &str, request: &Request<'_>) -> Response {
         let token = request.parameter("token").unwrap_or_default();
         let Some(id) = self.directory.borrow().find(now, token).map(Device::id) else {
             return Response::error(400, INVALID_TOKEN);
@@ -126,7 +125,7 @@ impl Cloud {
         }
     }
 
-    fn get_pins(&self, id: DeviceId, request: &Request) -> Response {
+    fn get_pins(&self, id: DeviceId, request: &Request<'_>) -> Response {
         let directory = self.directory.borrow();
         let Some(device) = directory.device(id) else { return Response::error(400, INVALID_TOKEN) };
         let mut values = serde_json::Map::new();
@@ -138,7 +137,7 @@ impl Cloud {
                 let message = format!("Requested dataStream doesn't exist in the product {name}");
                 return Response::error(400, &message);
             };
-            values.insert(key.clone(), Value::String(text(value)));
+            values.insert(key.clone().into_owned(), Value::String(text(value)));
         }
         match values.len() {
             0 => Response::error(400, WRONG_PIN),
@@ -155,7 +154,7 @@ impl Cloud {
     }
 
     /// `v1=100` for one or more pins, or `pin=V1` with one or more `value=`.
-    fn update(&mut self, id: DeviceId, request: &Request) -> Response {
+    fn update(&mut self, id: DeviceId, request: &Request<'_>) -> Response {
         let mut writes: Vec<(u8, Vec<u8>)> = Vec::new();
         if let Some(pin) = request.parameter("pin") {
             let Some(pin) = pin_number(pin) else { return Response::error(400, WRONG_PIN) };
@@ -168,7 +167,7 @@ impl Cloud {
         } else {
             for (key, value) in request.query.iter().filter(|(key, _)| key != "token") {
                 let Some(pin) = pin_number(key) else { return Response::error(400, WRONG_PIN) };
-                writes.push((pin, value.clone().into_bytes()));
+                writes.push((pin, value.as_bytes().to_vec()));
             }
         }
         if writes.is_empty() {
@@ -180,7 +179,7 @@ impl Cloud {
         Response::empty()
     }
 
-    fn get_meta(&self, id: DeviceId, request: &Request) -> Response {
+    fn get_meta(&self, id: DeviceId, request: &Request<'_>) -> Response {
         let field = request.parameter("metaFieldName").or(request.parameter("metaFieldId"));
         let Some(field) = field.filter(|field| !field.is_empty()) else {
             return Response::error(400, "Wrong metaField format");
@@ -193,7 +192,7 @@ impl Cloud {
         Response::json(200, &json!({ "name": field, "value": value }))
     }
 
-    fn update_meta(&mut self, id: DeviceId, request: &Request) -> Response {
+    fn update_meta(&mut self, id: DeviceId, request: &Request<'_>) -> Response {
         let field = request.parameter("metaFieldName").or(request.parameter("metaFieldId"));
         let Some(field) = field.filter(|field| !field.is_empty()) else {
             return Response::error(400, "Wrong metaField format");
@@ -207,7 +206,7 @@ impl Cloud {
         }
     }
 
-    fn log_event(&mut self, id: DeviceId, request: &Request) -> Response {
+    fn log_event(&mut self, id: DeviceId, request: &Request<'_>) -> Response {
         let Some(code) = request.parameter("code").filter(|code| !code.is_empty()) else {
             return Response::error(400, "Event code is not provided.");
         };
@@ -216,7 +215,7 @@ impl Cloud {
     }
 
     /// Completes a provisioning for a device that does not speak the binary protocol.
-    fn provision_by_http(&mut self, now: Instant, id: DeviceId, request: &Request) -> Response {
+    fn provision_by_http(&mut self, now: Instant, id: DeviceId, request: &Request<'_>) -> Response {
         let template = request.parameter("templateId").unwrap_or_default();
         match self.activate(now, id, template) {
             Activation::Done | Activation::Unchanged => Response::empty(),

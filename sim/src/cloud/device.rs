@@ -2,9 +2,7 @@
 
 use core::fmt::Write as _;
 
-use firmware_core::cloud::codec::{
-    Command, Decoder, Frame, FrameWriter, HEADER_LEN, Header, Params, Status, ZeroId,
-};
+use firmware_core::cloud::codec::{Command, Frame, FrameWriter, HEADER_LEN, Header, Params, Status};
 use smoltcp::time::{Duration, Instant};
 
 use super::api::DESCRIPTION_LEN_MAX;
@@ -42,7 +40,6 @@ const BODY_LEN_MAX: usize = u16::MAX as usize;
 pub(super) struct Session {
     /// The device and the number of its session, once it is logged in.
     pub(super) login: Option<(DeviceId, u64)>,
-    decoder: Box<Decoder<BODY_LEN_MAX>>,
     rate: Rate,
 }
 
@@ -56,31 +53,23 @@ struct Rate {
 impl Cloud {
     /// Handles every whole frame that has arrived.
     pub(super) fn serve_device(&mut self, now: Instant, connection: &mut Connection, session: &mut Session) {
-        let input = core::mem::take(&mut connection.input);
-        let Session { login, decoder, rate } = session;
-        let mut rest = &input[..];
-        while !connection.closing {
-            let frame = match decoder.decode(&mut rest) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                // No frame is refused with that limit and that care for ids; what was would end the stream.
-                Err(_) => {
-                    connection.closing = true;
-                    break;
-                }
-            };
-            if !rate.admit(now, self.config.behaviour.rate_max) {
+        let mut input = core::mem::take(&mut connection.input);
+        let mut taken = 0;
+        while !connection.closing
+            && let Some((frame, len)) = read_frame(&input[taken..])
+        {
+            taken += len;
+            if !session.rate.admit(now, self.config.behaviour.rate_max) {
                 connection.closing = true;
                 break;
             }
-            match *login {
+            match session.login {
                 Some((device, _)) => self.on_frame(now, connection, device, frame),
-                None => self.on_first_frame(now, connection, login, frame),
+                None => self.on_first_frame(now, connection, &mut session.login, frame),
             }
         }
-        // What is left belongs to a connection that ends; the place is kept for what comes next.
+        input.drain(..taken);
         connection.input = input;
-        connection.input.clear();
     }
 
     /// Sends what others have written to the device's pins.
@@ -351,21 +340,20 @@ impl Cloud {
         device: DeviceId,
         parameters: Params<'_>,
     ) -> Option<Status> {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         // Keys are found by name wherever they stand.
-        let info: Vec<_> = parameters.pairs().map(|(key, value)| (text(key), text(value))).collect();
-        let value_of = |name: &str| info.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let heartbeat = value_of("h-beat").and_then(|text| text.parse().ok());
+        let value_of = |name: &[u8]| parameters.pairs().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let heartbeat = value_of(b"h-beat").and_then(|text| str::from_utf8(text).ok()?.parse().ok());
         if let Some(heartbeat) = heartbeat.filter(|heartbeat| HEARTBEAT_S.contains(heartbeat)) {
             let factor = u64::from(self.config.behaviour.heartbeat_factor_permille);
             // The factor is in thousandths and the limit in milliseconds.
             connection.read_limit = Duration::from_millis(u64::from(heartbeat) * factor);
             connection.deadline = Some(now + connection.read_limit);
         }
-        let activation =
-            value_of("tmpl").map_or(Activation::Unchanged, |template| self.activate(now, device, template));
+        let activation = value_of(b"tmpl").map_or(Activation::Unchanged, |template| {
+            self.activate(now, device, &String::from_utf8_lossy(template))
+        });
         if let Some(device) = self.directory.borrow_mut().device_mut(device) {
-            device.set_info(info);
+            device.set_info(parameters.rest());
         }
         match (activation, self.config.behaviour.wrong_template) {
             (Activation::UnknownTemplate, WrongTemplate::Refuse(refusal)) => {
@@ -387,7 +375,7 @@ impl Cloud {
 impl Session {
     /// A session in which nothing has been said.
     pub(super) fn new() -> Self {
-        Self { login: None, decoder: Box::new(Decoder::new(ZeroId::Accept)), rate: Rate::default() }
+        Self { login: None, rate: Rate::default() }
     }
 }
 
@@ -401,6 +389,20 @@ impl Rate {
         self.frames += 1;
         frames_max.is_none_or(|max| self.frames <= max)
     }
+}
+
+/// The frame at the beginning of `bytes` and how many it takes; `None` while it is not whole. A server takes
+/// every length and every id, so that nothing is wrong here.
+fn read_frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let header = Header::decode(*head);
+    let Header { command, id, length } = header;
+    let body = rest.get(..header.body_len())?;
+    let frame = match command {
+        Command::Response => Frame::Response { id, status: Status(length) },
+        command => Frame::Message { command, id, body },
+    };
+    Some((frame, HEADER_LEN + body.len()))
 }
 
 fn write_pin(out: &mut Vec<u8>, id: u16, pin: u8, value: &[u8]) {

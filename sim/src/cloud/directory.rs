@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use firmware_core::cloud::codec::params;
 use firmware_core::random::SplitMix64;
 use smoltcp::time::{Duration, Instant};
 
@@ -74,7 +75,8 @@ pub struct Device {
     session: Option<u64>,
     pins: BTreeMap<u8, Vec<u8>>,
     meta: BTreeMap<String, String>,
-    info: Vec<(String, String)>,
+    /// Keys and values, as they came.
+    info: Vec<u8>,
     events: Vec<(String, String)>,
     downlinks: Vec<Downlink>,
 }
@@ -363,9 +365,9 @@ impl Device {
         if field == "Device Name" { Some(&self.name) } else { self.meta.get(field).map(String::as_str) }
     }
 
-    /// What its last info frame said, in order.
-    pub fn info(&self) -> &[(String, String)] {
-        &self.info
+    /// What its last info frame said, keys and values in order.
+    pub fn info(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        params(&self.info).pairs()
     }
 
     /// The events it logged, code and description, oldest first.
@@ -382,8 +384,8 @@ impl Device {
         self.downlinks.clear();
     }
 
-    pub(super) fn set_info(&mut self, info: Vec<(String, String)>) {
-        self.info = info;
+    pub(super) fn set_info(&mut self, info: &[u8]) {
+        self.info = info.to_vec();
     }
 
     pub(super) fn set_pin(&mut self, pin: u8, value: &[u8]) {

@@ -118,6 +118,26 @@ impl Event {
         }
     }
 
+    /// What it holds of texts that others have written.
+    pub fn texts(&self) -> [Option<&str>; 2] {
+        match self {
+            Self::Activated { template: text, .. }
+            | Self::TemplateUnknown { template: text, .. }
+            | Self::Written { value: text, .. }
+            | Self::Renamed { name: text, .. }
+            | Self::RedirectSent { host: text } => [Some(text), None],
+            Self::EventLogged { code: first, description: second, .. }
+            | Self::MetaSet { field: first, value: second, .. } => [Some(first), Some(second)],
+            Self::TokenIssued { .. }
+            | Self::Connected { .. }
+            | Self::LoggedIn { .. }
+            | Self::LoginRefused { .. }
+            | Self::Offline { .. }
+            | Self::Replaced { .. }
+            | Self::Deleted { .. } => [None, None],
+        }
+    }
+
     /// The device it is about, if it is about one.
     pub fn device(&self) -> Option<DeviceId> {
         match self {

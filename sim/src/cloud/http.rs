@@ -1,36 +1,40 @@
 //! As much of an HTTP/1.1 server as the cloud's API needs: one request in, one response out, no transfer
 //! codings, no pipelining on purpose.
 
-use core::fmt::Write as _;
+use std::borrow::Cow;
+use std::io::Write as _;
 
-use crate::http::{Malformed, read_head};
+use crate::http::{Malformed, cut, read_head};
 
 /// Request line and headers, in bytes.
 const HEAD_LEN_MAX: usize = 8_192;
 /// A request's body, in bytes; the API takes small JSON objects.
 const BODY_LEN_MAX: usize = 16_384;
 
-/// One request.
-#[derive(PartialEq, Eq, Default)]
-pub(super) struct Request {
-    pub(super) method: String,
+/// One request, as far as the bytes of the connection can be used as they are.
+#[derive(PartialEq, Eq)]
+pub(super) struct Request<'a> {
+    pub(super) method: &'a str,
     /// The path as it was sent: the API's names need no decoding.
-    pub(super) path: String,
+    pub(super) path: &'a str,
     /// The query's parameters, decoded, in order.
-    pub(super) query: Vec<(String, String)>,
+    pub(super) query: Form<'a>,
     /// The `Authorization` header.
-    pub(super) authorization: Option<String>,
+    pub(super) authorization: Option<&'a str>,
     /// The client asked to go on with this connection.
     pub(super) keep_alive: bool,
-    pub(super) body: Vec<u8>,
+    pub(super) body: &'a [u8],
 }
+
+/// Names and values of a query or a form.
+pub(super) type Form<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// What the bytes of a connection hold.
 #[derive(PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(super) enum Parsed<'a> {
     Incomplete,
     /// A request, and how many bytes it took.
-    Request(Box<Request>, usize),
+    Request(Request<'a>, usize),
     /// Something that must be answered with this status, after which nothing can be read any more.
     Bad(u16),
 }
@@ -43,15 +47,15 @@ pub(super) struct Response {
     pub(super) body: Vec<u8>,
 }
 
-impl Request {
+impl Request<'_> {
     /// The first query parameter of this name.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 }
 
 /// Reads one request.
-pub(super) fn read(bytes: &[u8]) -> Parsed {
+pub(super) fn read(bytes: &[u8]) -> Parsed<'_> {
     let head_limit = bytes.len().min(HEAD_LEN_MAX);
     let head = match read_head(&bytes[..head_limit]) {
         Some(Ok(head)) => head,
@@ -59,21 +63,13 @@ pub(super) fn read(bytes: &[u8]) -> Parsed {
         None if bytes.len() < HEAD_LEN_MAX => return Parsed::Incomplete,
         None => return Parsed::Bad(431),
     };
-    let mut words = head.start_line.split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
+    let Some((method, rest)) = cut(head.start_line, b' ') else { return Parsed::Bad(400) };
+    let Some((target, version)) = cut(rest, b' ').filter(|(_, version)| cut(version, b' ').is_none()) else {
         return Parsed::Bad(400);
     };
     if !version.starts_with("HTTP/1.") {
         return Parsed::Bad(505);
     }
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request = Request { method: method.into(), path: path.into(), ..Request::default() };
-    request.query = read_form(query);
-    request.authorization = head.field("authorization").map(str::to_owned);
-    request.keep_alive =
-        head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
     if head.field("transfer-encoding").is_some() {
         return Parsed::Bad(501);
     }
@@ -82,23 +78,32 @@ pub(super) fn read(bytes: &[u8]) -> Parsed {
     if body_len > BODY_LEN_MAX {
         return Parsed::Bad(413);
     }
-    let body = &bytes[head.len..];
-    if body.len() < body_len {
-        return Parsed::Incomplete;
-    }
-    request.body = body[..body_len].to_vec();
-    Parsed::Request(Box::new(request), head.len + body_len)
+    let Some(body) = bytes[head.len..].get(..body_len) else { return Parsed::Incomplete };
+    let (path, query) = cut(target, b'?').unwrap_or((target, ""));
+    let request = Request {
+        method,
+        path,
+        query: read_form(query),
+        authorization: head.field("authorization"),
+        keep_alive: head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive")),
+        body,
+    };
+    Parsed::Request(request, head.len + body_len)
 }
 
 /// Reads the parameters of a query or a form.
-pub(super) fn read_form(text: &str) -> Vec<(String, String)> {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key), decode(value))
-        })
-        .collect()
+pub(super) fn read_form(text: &str) -> Form<'_> {
+    let mut form = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (pair, after) = cut(rest, b'&').unwrap_or((rest, ""));
+        if !pair.is_empty() {
+            let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+            form.push((decode(key), decode(value)));
+        }
+        rest = after;
+    }
+    form
 }
 
 impl Response {
@@ -124,10 +129,9 @@ impl Response {
 
     /// Writes it out.
     pub(super) fn write(&self, out: &mut Vec<u8>, keep_alive: bool) {
-        let mut head = String::new();
-        // Writing to a string cannot fail.
+        // Writing to a vector cannot fail.
         let _ = write!(
-            head,
+            out,
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
             self.status,
             reason(self.status),
@@ -135,13 +139,15 @@ impl Response {
             self.body.len(),
             if keep_alive { "keep-alive" } else { "close" },
         );
-        out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(&self.body);
     }
 }
 
 /// Percent signs and plus signs of a form (WHATWG URL section 5.1); what is not UTF-8 is replaced.
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
@@ -161,7 +167,7 @@ fn decode(text: &str) -> String {
             }
         };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -486,11 +486,13 @@ impl Cloud {
     }
 
     fn serve_http(&mut self, now: Instant, connection: &mut Connection) {
+        let mut input = core::mem::take(&mut connection.input);
+        let mut taken = 0;
         while !connection.closing {
-            match http::read(&connection.input) {
-                Parsed::Incomplete => return,
+            match http::read(&input[taken..]) {
+                Parsed::Incomplete => break,
                 Parsed::Request(request, len) => {
-                    connection.input.drain(..len);
+                    taken += len;
                     let response = self.respond(now, &request);
                     response.write(&mut connection.output, request.keep_alive);
                     connection.closing = !request.keep_alive;
@@ -501,6 +503,8 @@ impl Cloud {
                 }
             }
         }
+        input.drain(..taken);
+        connection.input = input;
     }
 
     /// Ends a session that a newer login, a new token or the device's deletion has made void; otherwise sends

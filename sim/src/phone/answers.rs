@@ -2,6 +2,7 @@
 
 use firmware_core::config::Token;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use smoltcp::time::Instant;
 
 use super::activity::{CLOUD_POLL_INTERVAL, GONE_LIMIT, Outcome, RETRY_PAUSE, Running, Step};
@@ -130,18 +131,23 @@ struct Message {
     msg: String,
 }
 
+/// Reads a body. To find once that all of it is UTF-8 costs less than to find it for each string.
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_str(str::from_utf8(body).ok()?).ok()
+}
+
 fn on_login(handset: &mut Handset, response: &Response) -> Outcome {
-    match serde_json::from_slice::<Access>(&response.body) {
-        Ok(access) => {
+    match read_json::<Access>(&response.body) {
+        Some(access) => {
             handset.access = Secret::new(access.access_token);
             Outcome::Next
         }
-        Err(_) => Outcome::Fail(TOKEN, "the cloud's reply is not understood".into()),
+        None => Outcome::Fail(TOKEN, "the cloud's reply is not understood".into()),
     }
 }
 
 fn on_token(handset: &mut Handset, response: &Response) -> Outcome {
-    let issued = serde_json::from_slice::<Issued>(&response.body).ok();
+    let issued = read_json::<Issued>(&response.body);
     let Some((token, id)) =
         issued.and_then(|issued| Some((Token::new(issued.token.as_bytes())?, issued.device_id)))
     else {
@@ -164,7 +170,7 @@ fn on_board_info(handset: &mut Handset, response: &Response) -> Outcome {
     if response.status != 200 {
         return Outcome::Fail(BOARD_INFO, format!("status {}", response.status));
     }
-    let Ok(board) = serde_json::from_slice::<BoardInfo>(&response.body) else {
+    let Some(board) = read_json::<BoardInfo>(&response.body) else {
         return Outcome::Fail(BOARD_INFO, "the reply is not the JSON it should be".into());
     };
     let is_known = handset.config.templates.contains(&board.template_id);
@@ -183,7 +189,7 @@ fn on_networks(handset: &mut Handset, response: &Response) -> Outcome {
     if response.status != 200 {
         return Outcome::Fail(NETWORKS, format!("status {}", response.status));
     }
-    let Ok(networks) = serde_json::from_slice::<Vec<SeenNetwork>>(&response.body) else {
+    let Some(networks) = read_json::<Vec<SeenNetwork>>(&response.body) else {
         return Outcome::Fail(NETWORKS, "the reply is not the JSON it should be".into());
     };
     handset.events.push(Event::Networks(networks.len()));
@@ -204,8 +210,7 @@ pub(super) fn on_configured(now: Instant, handset: &mut Handset, ended: Ended, i
         Ended::Failed(error) => return Outcome::Fail(CONFIGURE, error.describe().into()),
     };
     observe_reply(handset, &response);
-    let words = serde_json::from_slice::<Message>(&response.body)
-        .ok()
+    let words = read_json::<Message>(&response.body)
         .map(|message| printable(message.msg.as_bytes()))
         .filter(|words| words.chars().count() <= WORDS_LEN_MAX);
     match (response.status, words) {

@@ -113,12 +113,12 @@ impl Lookup {
     /// Frees the socket without waiting for an answer.
     pub(super) fn abandon(&mut self, line: &mut Line) {
         if line.id == self.line {
-            line.stack.sockets.remove(self.socket);
+            line.stack().sockets.remove(self.socket);
         }
     }
 
     fn send(&self, line: &mut Line) {
-        let socket = line.stack.udp(self.socket);
+        let socket = line.stack().udp(self.socket);
         for query in self.queries.iter().filter(|query| query.answer.is_none()) {
             // A full queue is a lost packet, and the next try repeats it.
             let _ = socket.send_slice(&write_query(query.id, self.name, query.record), (self.server, PORT));
@@ -126,7 +126,7 @@ impl Lookup {
     }
 
     fn receive(&mut self, line: &mut Line) {
-        let socket = line.stack.udp(self.socket);
+        let socket = line.stack().udp(self.socket);
         while let Ok((packet, from)) = socket.recv() {
             if from.endpoint.addr != IpAddress::Ipv4(self.server) || from.endpoint.port != PORT {
                 continue;

@@ -94,6 +94,38 @@ impl Event {
             | Self::SecondReply(_) => false,
         }
     }
+
+    /// What it holds of texts that others have written.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Joined(text)
+            | Self::Left(text)
+            | Self::UnknownTemplate(text)
+            | Self::ConfigurationSent(text)
+            | Self::Told(text)
+            | Self::Refused(_, text)
+            | Self::Answered { route: text, .. }
+            | Self::Named(text)
+            | Self::GaveUp(text)
+            | Self::AccessPointLost(text, _)
+            | Self::Connectivity(Connectivity::CaptivePortal(Some(text))) => Some(text),
+            Self::TokenIssued
+            | Self::BoardInfo { .. }
+            | Self::Networks(_)
+            | Self::ReplyLost
+            | Self::ClosedEarly
+            | Self::Online
+            | Self::ScanHeard(_)
+            | Self::JoinRetried
+            | Self::Address(_)
+            | Self::Resolved(_)
+            | Self::Retried(_)
+            | Self::Connectivity(
+                Connectivity::NoInternet | Connectivity::CaptivePortal(None) | Connectivity::Internet,
+            )
+            | Self::SecondReply(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Event {

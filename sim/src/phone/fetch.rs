@@ -112,7 +112,7 @@ impl Fetch {
             channel
         });
         // A paced request goes out as it is written, not gathered (RFC 896).
-        line.stack.tcp(socket).set_nagle_enabled(manner.bytes_per_second.is_none());
+        line.stack().tcp(socket).set_nagle_enabled(manner.bytes_per_second.is_none());
         Ok(Self {
             line: line.id,
             socket,
@@ -134,7 +134,7 @@ impl Fetch {
         let Some(line) = line.filter(|line| line.id == self.line) else {
             return Some(Ended::Failed(FetchError::LineLost));
         };
-        let socket = line.stack.tcp(self.socket);
+        let socket = line.stack().tcp(self.socket);
         let ended = self.exchange(now, socket);
         match &ended {
             None => {}
@@ -165,7 +165,7 @@ impl Fetch {
     /// Drops the connection.
     pub(super) fn abandon(&self, line: Option<&mut Line>) {
         if let Some(line) = line.filter(|line| line.id == self.line) {
-            line.stack.tcp(self.socket).abort();
+            line.stack().tcp(self.socket).abort();
         }
     }
 

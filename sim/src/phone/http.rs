@@ -80,7 +80,7 @@ pub(super) fn parse(received: &[u8], ended: bool) -> Parse {
     let (Some(status), Ok(length)) = (parse_status_line(head.start_line), head.content_length()) else {
         return Parse::Malformed;
     };
-    if head.fields().count() > HEADERS_MAX
+    if head.fields().len() > HEADERS_MAX
         || head.field("transfer-encoding").is_some()
         || length.is_some_and(|length| length > RESPONSE_LEN_MAX)
     {

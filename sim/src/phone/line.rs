@@ -6,7 +6,7 @@ use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
-use crate::stack::Stack;
+use crate::stack::{Frame, Stack};
 
 /// IANA's dynamic range (RFC 6335 section 6) begins here and has 2^14 ports.
 const PORT_FIRST: u16 = 49_152;
@@ -23,7 +23,10 @@ const DNS_PACKETS: usize = 4;
 /// An interface with an identity: what was begun on one line never touches the sockets of its successor.
 pub(super) struct Line {
     pub(super) id: u64,
-    pub(super) stack: Stack,
+    stack: Stack,
+    /// When the stack wants to run, as it said last; `None` once something has happened to it since. Of a
+    /// phone's two lines one is idle most of the time.
+    wake: Option<Option<Instant>>,
     pub(super) random: SplitMix64,
     tcp: Vec<SocketHandle>,
     next_port: u16,
@@ -34,7 +37,13 @@ impl Line {
         let mut random = SplitMix64::new(seed);
         let stack = Stack::new(mac, random.next_u64(), now);
         let next_port = random.below(u64::from(PORT_COUNT)) as u16;
-        Self { id, stack, random, tcp: Vec::new(), next_port }
+        Self { id, stack, wake: None, random, tcp: Vec::new(), next_port }
+    }
+
+    /// The stack, to do something with it.
+    pub(super) fn stack(&mut self) -> &mut Stack {
+        self.wake = None;
+        &mut self.stack
     }
 
     /// Starts a TCP connection. `None` when every socket is in use or there is no address to come from.
@@ -50,7 +59,7 @@ impl Line {
             None => return None,
         };
         let port = self.local_port();
-        let Stack { iface, sockets, .. } = &mut self.stack;
+        let Stack { iface, sockets, .. } = self.stack();
         let socket = sockets.get_mut::<tcp::Socket>(handle);
         socket.set_timeout(Some(PEER_TIMEOUT));
         socket.connect(iface.context(), remote, port).ok()?;
@@ -60,12 +69,12 @@ impl Line {
     /// Opens a UDP socket for one lookup; whoever opened it removes it.
     pub(super) fn open_udp(&mut self) -> SocketHandle {
         let port = self.local_port();
-        self.stack.add_udp(port, DNS_PACKETS)
+        self.stack().add_udp(port, DNS_PACKETS)
     }
 
     /// When the stack wants to run again.
     pub(super) fn poll_at(&mut self, now: Instant) -> Option<Instant> {
-        self.stack.poll_at(now)
+        *self.wake.get_or_insert_with(|| self.stack.poll_at(now))
     }
 
     /// Processes what arrived; what the owner makes of it leaves with [`poll_egress`](Self::poll_egress).
@@ -75,7 +84,12 @@ impl Line {
 
     /// Sends what is due; says whether anything was.
     pub(super) fn poll_egress(&mut self, now: Instant) -> bool {
-        self.stack.poll_egress(now)
+        self.poll_at(now).is_some_and(|at| at <= now) && self.stack().poll_egress(now)
+    }
+
+    /// The next frame that was sent, if any.
+    pub(super) fn pop_sent(&mut self) -> Option<Frame> {
+        self.stack.pop_sent()
     }
 
     fn local_port(&mut self) -> u16 {

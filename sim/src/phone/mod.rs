@@ -119,7 +119,7 @@ impl Phone {
         let wifi = Wifi::new(config.wifi_mac, random.next_u64());
         let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now);
         let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
-        cellular.stack.set_address(Some(address), None);
+        cellular.stack().set_address(Some(address), None);
         let handset = Handset {
             config,
             wifi,
@@ -174,10 +174,10 @@ impl Phone {
     /// is lost.
     pub fn handle_frame(&mut self, _now: Instant, port: Port, frame: Frame) {
         match port {
-            Port::Internet => self.handset.cellular.stack.receive(frame),
+            Port::Internet => self.handset.cellular.stack().receive(frame),
             Port::Air => {
                 if let Some(line) = self.handset.wifi.line() {
-                    line.stack.receive(frame);
+                    line.stack().receive(frame);
                 }
             }
         }
@@ -208,11 +208,11 @@ impl Phone {
         }
         out.radio.extend(self.handset.wifi.take_commands());
         out.events.append(&mut self.handset.events);
-        while let Some(frame) = self.handset.cellular.stack.pop_sent() {
+        while let Some(frame) = self.handset.cellular.pop_sent() {
             out.frames.push((Port::Internet, frame));
         }
         if let Some(line) = self.handset.wifi.line() {
-            while let Some(frame) = line.stack.pop_sent() {
+            while let Some(frame) = line.pop_sent() {
                 out.frames.push((Port::Air, frame));
             }
         }

@@ -229,7 +229,7 @@ impl Wifi {
         retry.discover_timeout = DHCP_RETRY;
         retry.initial_request_timeout = DHCP_RETRY;
         client.set_retry_config(retry);
-        let dhcp = line.stack.sockets.add(client);
+        let dhcp = line.stack().sockets.add(client);
         self.link = Some(Link { ssid, line, dhcp, address: None, dns: None });
         self.state = State::Addressing { until: now + ADDRESS_LIMIT };
     }
@@ -259,7 +259,7 @@ impl Wifi {
 
     fn poll_address(&mut self, events: &mut Vec<Event>) {
         let Some(link) = &mut self.link else { return };
-        let client = link.line.stack.sockets.get_mut::<dhcpv4::Socket>(link.dhcp);
+        let client = link.line.stack().sockets.get_mut::<dhcpv4::Socket>(link.dhcp);
         let (address, router, dns) = match client.poll() {
             None => return,
             Some(dhcpv4::Event::Deconfigured) => (None, None, None),
@@ -267,7 +267,7 @@ impl Wifi {
                 (Some(config.address), config.router, config.dns_servers.first().copied())
             }
         };
-        link.line.stack.set_address(address, router);
+        link.line.stack().set_address(address, router);
         link.address = address.map(|cidr| cidr.address());
         link.dns = dns;
         if let Some(address) = link.address {

@@ -346,6 +346,14 @@ impl Event {
             Self::NameAnswered { .. } => false,
         }
     }
+
+    /// What it holds of texts that others have written.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::NameAnswered { name, .. } => Some(name),
+            Self::LeaseGiven { .. } | Self::LeaseRefused { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Event {

@@ -7,13 +7,14 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use firmware_core::Instant;
 use firmware_core::application::thermostat::Thermostat;
 use firmware_core::application::{Application, InternalVerb};
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
+use firmware_core::hal::RadioCommand;
 use firmware_core::product::Product;
 use firmware_core::trace::Event;
 use smoltcp::time::Duration;
@@ -171,20 +172,28 @@ fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
     Some(Failure { step: 0, line: 0, what: String::new(), why })
 }
 
-/// Adds what an entry says, and the end of a line, which no secret contains.
+/// Adds the texts of an entry, each with the end of a line, which no secret contains. What is made of closed
+/// lists and numbers cannot hold a secret and is left out, and so need not be worded.
 fn say(what: &What, said: &mut String) {
+    let mut say = |text: &str| {
+        said.push_str(text);
+        said.push('\n');
+    };
     match what {
-        What::Console(line) => said.push_str(line),
-        // What is made of closed lists and numbers cannot hold a secret.
-        What::Pattern(_) | What::Flash(_) | What::PowerOn | What::PowerOff | What::PowerCut => return,
-        What::Brownout | What::FrameMissed | What::Step(_) | What::Fired(_) => return,
-        What::Device(event) if !has_text(event) => return,
-        // Writing to a string does not fail.
-        what => {
-            let _ = write!(said, "{what}");
+        What::Console(line) => say(line),
+        What::Device(event) if has_text(event) => say(&what.to_string()),
+        What::Radio(RadioCommand::Scan { probe: Some(ssid) }) => say(&ssid.to_string()),
+        What::Radio(RadioCommand::StartAp { ssid, .. } | RadioCommand::Join { ssid, .. }) => {
+            say(&ssid.to_string());
         }
+        What::Phone(event) => event.text().into_iter().for_each(say),
+        What::Router(event) => event.text().into_iter().for_each(say),
+        What::Cloud(event) => event.texts().into_iter().flatten().for_each(say),
+        What::Radio(RadioCommand::Off | RadioCommand::Scan { probe: None }) => {}
+        What::Device(_) | What::Pattern(_) | What::Flash(_) => {}
+        What::PowerOn | What::PowerOff | What::PowerCut => {}
+        What::Brownout | What::FrameMissed | What::Step(_) | What::Fired(_) => {}
     }
-    said.push('\n');
 }
 
 /// Whether an event of the device holds a text that came from outside.
