@@ -185,7 +185,7 @@ fn a_failure_says_what_was_expected_what_was_so_and_how_to_replay_it() {
     let folder = Folder::new("fails").with("my case.yaml", FAILS);
     let ended = folder.hil(&["run", "my case.yaml", "--seed", "7"]);
     let expected = [
-        "FAILED after 21.8 s, in step 4 (line 9)\n",
+        "FAILED after 21.7 s, in step 4 (line 9)\n",
         "  expected: device should be online to the cloud, within 20 s\n",
         "  but:      the device in the cloud is never-seen, not online\n",
         "\nlast events\n",

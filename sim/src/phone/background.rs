@@ -5,9 +5,10 @@ use smoltcp::time::{Duration, Instant};
 
 use super::dns::Lookup;
 use super::event::Event;
-use super::fetch::{Ended, Fetch, FetchError, Manner, Server};
+use super::fetch::{Ended, Fetch, FetchError, Manner};
 use super::handset::Handset;
-use super::http::Request;
+use super::http::{Afterwards, Request};
+use super::line::Server;
 use super::model::{Connectivity, Probe};
 
 /// Android's and Windows' limit for one connectivity check.
@@ -48,7 +49,8 @@ impl Probing {
                     false
                 }
                 Some(Ok(address)) => {
-                    let wire = Request::get(self.probe.path).render(self.probe.host, self.probe.version);
+                    let Probe { host, path, version, .. } = self.probe;
+                    let wire = Request::get(path).render(host, version, Afterwards::Close);
                     let server = Server { address, port: PROBE_PORT, secure_name: None };
                     let fetch =
                         handset.wifi.line().ok_or(FetchError::LineLost).and_then(|line| {

@@ -1,14 +1,11 @@
-//! One HTTP exchange over one TCP connection, plain or through the modelled TLS.
+//! One HTTP exchange over a TCP connection, a new one or one that was kept.
 
 use firmware_core::hal::{SecureChannel, SecureError};
-use hil_link::modelled_tls::ClientChannel;
-use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::Ipv4Address;
 
 use super::http::{self, Parse, RESPONSE_LEN_MAX, Response};
-use super::line::Line;
+use super::line::{Connection, Line, Server};
 use crate::actor::soonest;
 
 /// A phone's app gives up connecting after this.
@@ -61,15 +58,6 @@ impl Manner {
     pub(super) const PLAIN: Self = Self { bytes_per_second: None, close_before_reply: false };
 }
 
-/// Whom to ask.
-#[derive(Clone, Copy)]
-pub(super) struct Server<'a> {
-    pub(super) address: Ipv4Address,
-    pub(super) port: u16,
-    /// The name its certificate must be for; `None` speaks plainly.
-    pub(super) secure_name: Option<&'a str>,
-}
-
 /// How an exchange ended.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Ended {
@@ -82,8 +70,9 @@ pub(super) enum Ended {
 /// One exchange under way.
 pub(super) struct Fetch {
     line: u64,
-    socket: SocketHandle,
-    secure: Option<Box<ClientChannel>>,
+    connection: Connection,
+    /// The connection has served another request, and the server may have closed it meanwhile.
+    is_reused: bool,
     request: Vec<u8>,
     sent: usize,
     received: Vec<u8>,
@@ -96,31 +85,28 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// Starts to connect; `limit` is for the whole exchange.
+    /// Starts to connect, unless a connection was kept; `limit` is for the whole exchange.
     pub(super) fn start(
         now: Instant,
         line: &mut Line,
-        server: Server<'_>,
+        server: Server,
         request: Vec<u8>,
         limit: Duration,
         manner: Manner,
     ) -> Result<Self, FetchError> {
-        let socket = line.connect((server.address, server.port)).ok_or(FetchError::CannotConnect)?;
-        let secure = server.secure_name.map(|name| {
-            let mut channel = Box::<ClientChannel>::default();
-            channel.start(now, name, line.random.next_u64());
-            channel
-        });
+        let kept = line.take_kept(&server);
+        let is_reused = kept.is_some();
+        let connection = kept.or_else(|| line.connect(now, server)).ok_or(FetchError::CannotConnect)?;
         // A paced request goes out as it is written, not gathered (RFC 896).
-        line.stack().tcp(socket).set_nagle_enabled(manner.bytes_per_second.is_none());
+        line.stack().tcp(connection.socket).set_nagle_enabled(manner.bytes_per_second.is_none());
         Ok(Self {
             line: line.id,
-            socket,
-            secure,
+            connection,
+            is_reused,
             request,
             sent: 0,
             received: Vec::new(),
-            connected_at: None,
+            connected_at: is_reused.then_some(now),
             connect_by: now + CONNECT_LIMIT.min(limit),
             give_up_at: now + limit,
             next_byte_at: None,
@@ -134,16 +120,39 @@ impl Fetch {
         let Some(line) = line.filter(|line| line.id == self.line) else {
             return Some(Ended::Failed(FetchError::LineLost));
         };
-        let socket = line.stack().tcp(self.socket);
+        let socket = line.stack().tcp(self.connection.socket);
         let ended = self.exchange(now, socket);
         match &ended {
             None => {}
+            Some(Ended::Replied(response)) if response.keep_alive => {
+                let Connection { server, socket, secure } = &mut self.connection;
+                line.keep(Connection { server: server.clone(), socket: *socket, secure: secure.take() });
+            }
             // The closing handshake goes on by itself.
             Some(Ended::Replied(_)) => socket.close(),
             Some(Ended::ClosedEarly) => {}
-            Some(Ended::Failed(_)) => socket.abort(),
+            Some(Ended::Failed(error)) => {
+                socket.abort();
+                if self.is_reused && *error == FetchError::Closed {
+                    return self.start_over(now, line);
+                }
+            }
         }
         ended
+    }
+
+    /// Sends the request again on a new connection: a server may end a kept one at any time, and then has not
+    /// looked at the request (RFC 9112 section 9.3.1).
+    fn start_over(&mut self, now: Instant, line: &mut Line) -> Option<Ended> {
+        let Some(connection) = line.connect(now, self.connection.server.clone()) else {
+            return Some(Ended::Failed(FetchError::CannotConnect));
+        };
+        self.connection = connection;
+        self.is_reused = false;
+        self.sent = 0;
+        self.connected_at = None;
+        self.connect_by = self.give_up_at.min(now + CONNECT_LIMIT);
+        None
     }
 
     /// Whether the whole request was handed to TCP.
@@ -165,7 +174,7 @@ impl Fetch {
     /// Drops the connection.
     pub(super) fn abandon(&self, line: Option<&mut Line>) {
         if let Some(line) = line.filter(|line| line.id == self.line) {
-            line.stack().tcp(self.socket).abort();
+            line.stack().tcp(self.connection.socket).abort();
         }
     }
 
@@ -218,7 +227,7 @@ impl Fetch {
 
     fn receive(&mut self, now: Instant, socket: &mut tcp::Socket<'_>) -> Result<(), FetchError> {
         while socket.can_recv() {
-            let Some(channel) = &mut self.secure else {
+            let Some(channel) = &mut self.connection.secure else {
                 let received = &mut self.received;
                 // `can_recv` says that there is data, so that this cannot fail.
                 let _ = socket.recv(|data| {
@@ -255,7 +264,7 @@ impl Fetch {
 
     fn send(&mut self, now: Instant, socket: &mut tcp::Socket<'_>) {
         let limit = self.allowed(now);
-        if let Some(channel) = &mut self.secure {
+        if let Some(channel) = &mut self.connection.secure {
             loop {
                 self.sent += channel.write(&self.request[self.sent..limit.max(self.sent)]);
                 let moved = socket.send(|wire| {

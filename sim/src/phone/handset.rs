@@ -9,9 +9,9 @@ use super::PhoneConfig;
 use super::background::Second;
 use super::command::Secret;
 use super::event::Event;
-use super::fetch::{Fetch, FetchError, Manner, Server};
-use super::http::Request;
-use super::line::Line;
+use super::fetch::{Fetch, FetchError, Manner};
+use super::http::{Afterwards, Request};
+use super::line::{Line, Server};
 use super::model::Connectivity;
 use super::wifi::Wifi;
 
@@ -131,14 +131,15 @@ impl Handset {
         let manner = Manner { bytes_per_second: self.config.behaviour.bytes_per_second, close_before_reply };
         let line = self.wifi.line().ok_or(FetchError::LineLost)?;
         let server = Server { address, port: DEVICE_PORT, secure_name: None };
-        Fetch::start(now, line, server, request.render(&host, "1.1"), limit, manner)
+        Fetch::start(now, line, server, request.render(&host, "1.1", Afterwards::Close), limit, manner)
     }
 
-    /// Starts a request to the cloud over the cellular network.
+    /// Starts a request to the cloud over the cellular network, on the connection of the last one while that
+    /// stands.
     pub(super) fn ask_cloud(&mut self, now: Instant, request: &Request) -> Result<Fetch, FetchError> {
         let (host, address) = &self.config.cloud;
-        let server = Server { address: *address, port: CLOUD_PORT, secure_name: Some(host) };
-        let wire = request.render(host, "1.1");
+        let server = Server { address: *address, port: CLOUD_PORT, secure_name: Some(host.clone()) };
+        let wire = request.render(host, "1.1", Afterwards::KeepAlive);
         Fetch::start(now, &mut self.cellular, server, wire, CLOUD_LIMIT, Manner::PLAIN)
     }
 }

@@ -36,7 +36,7 @@ impl Request {
     }
 
     /// Renders the request as it goes on the wire. `version` is `1.0` or `1.1`.
-    pub(super) fn render(&self, host: &str, version: &str) -> Vec<u8> {
+    pub(super) fn render(&self, host: &str, version: &str, afterwards: Afterwards) -> Vec<u8> {
         let mut head = String::with_capacity(128 + self.path.len());
         let _ = write!(head, "{} {} HTTP/{version}\r\nHost: {host}\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -46,11 +46,21 @@ impl Request {
         if !has_length && (!self.body.is_empty() || matches!(&*self.method, "POST" | "PUT")) {
             let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
-        head.push_str("Connection: close\r\n\r\n");
+        head.push_str(match afterwards {
+            Afterwards::Close => "Connection: close\r\n\r\n",
+            Afterwards::KeepAlive => "Connection: keep-alive\r\n\r\n",
+        });
         let mut wire = head.into_bytes();
         wire.extend_from_slice(&self.body);
         wire
     }
+}
+
+/// What a client asks to become of the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Afterwards {
+    Close,
+    KeepAlive,
 }
 
 /// One complete response.
@@ -58,6 +68,8 @@ impl Request {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) location: Option<String>,
+    /// The server will take another request on this connection.
+    pub(super) keep_alive: bool,
     pub(super) body: Vec<u8>,
 }
 
@@ -89,15 +101,16 @@ pub(super) fn parse(received: &[u8], ended: bool) -> Parse {
     let location = head.field("location").map(str::to_owned);
     // RFC 9112 section 6.3: these never have a body.
     let length = if matches!(status, 204 | 304) { Some(0) } else { length };
-    match length {
-        Some(length) => match body.get(..length) {
-            Some(body) => Parse::Done(Response { status, location, body: body.to_vec() }),
-            None if ended => Parse::Malformed,
-            None => Parse::NeedMore,
-        },
-        None if ended => Parse::Done(Response { status, location, body: body.to_vec() }),
-        None => Parse::NeedMore,
-    }
+    let wanted = match length {
+        Some(length) if length <= body.len() => length,
+        None if ended => body.len(),
+        Some(_) if ended => return Parse::Malformed,
+        Some(_) | None => return Parse::NeedMore,
+    };
+    let says_so = head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
+    // Bytes behind the body would be taken for the next response.
+    let keep_alive = says_so && !ended && wanted == body.len();
+    Parse::Done(Response { status, location, keep_alive, body: body[..wanted].to_vec() })
 }
 
 fn parse_status_line(line: &str) -> Option<u16> {
@@ -153,8 +166,22 @@ mod tests {
     fn a_post_always_says_its_length() {
         let request = Request { method: "POST".into(), ..Request::get("/x?y=z") };
         let expected = "POST /x?y=z HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        assert_eq!(request.render("h", "1.1"), expected.as_bytes());
+        assert_eq!(request.render("h", "1.1", Afterwards::Close), expected.as_bytes());
         assert_eq!(request.route(), "/x");
+    }
+
+    #[test]
+    fn a_connection_is_kept_when_the_server_says_so_and_nothing_follows() {
+        let keeps = |fields: &str, ended| {
+            let wire = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok");
+            matches!(parse(wire.as_bytes(), ended), Parse::Done(Response { keep_alive: true, .. }))
+        };
+        assert!(keeps("Connection: Keep-Alive\r\n", false));
+        assert!(!keeps("Connection: Keep-Alive\r\n", true));
+        assert!(!keeps("Connection: close\r\n", false));
+        assert!(!keeps("", false));
+        let more = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nokay";
+        assert!(matches!(parse(more, false), Parse::Done(Response { keep_alive: false, .. })));
     }
 
     proptest! {

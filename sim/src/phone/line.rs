@@ -1,6 +1,8 @@
 //! One network interface of the phone in use: a stack, its sockets and its randomness.
 
+use firmware_core::hal::SecureChannel;
 use firmware_core::random::SplitMix64;
+use hil_link::modelled_tls::ClientChannel;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
@@ -29,7 +31,24 @@ pub(super) struct Line {
     wake: Option<Option<Instant>>,
     pub(super) random: SplitMix64,
     tcp: Vec<SocketHandle>,
+    kept: Option<Connection>,
     next_port: u16,
+}
+
+/// Whom to ask.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) address: Ipv4Address,
+    pub(super) port: u16,
+    /// The name its certificate must be for; `None` speaks plainly.
+    pub(super) secure_name: Option<String>,
+}
+
+/// A TCP connection to a server, plain or through the modelled TLS.
+pub(super) struct Connection {
+    pub(super) server: Server,
+    pub(super) socket: SocketHandle,
+    pub(super) secure: Option<Box<ClientChannel>>,
 }
 
 impl Line {
@@ -37,7 +56,7 @@ impl Line {
         let mut random = SplitMix64::new(seed);
         let stack = Stack::new(mac, random.next_u64(), now);
         let next_port = random.below(u64::from(PORT_COUNT)) as u16;
-        Self { id, stack, wake: None, random, tcp: Vec::new(), next_port }
+        Self { id, stack, wake: None, random, tcp: Vec::new(), kept: None, next_port }
     }
 
     /// The stack, to do something with it.
@@ -46,8 +65,31 @@ impl Line {
         &mut self.stack
     }
 
-    /// Starts a TCP connection. `None` when every socket is in use or there is no address to come from.
-    pub(super) fn connect(&mut self, remote: (Ipv4Address, u16)) -> Option<SocketHandle> {
+    /// Starts a connection. `None` when every socket is in use or there is no address to come from.
+    pub(super) fn connect(&mut self, now: Instant, server: Server) -> Option<Connection> {
+        let socket = self.connect_tcp((server.address, server.port))?;
+        let secure = server.secure_name.as_deref().map(|name| {
+            let mut channel = Box::<ClientChannel>::default();
+            channel.start(now, name, self.random.next_u64());
+            channel
+        });
+        Some(Connection { server, socket, secure })
+    }
+
+    /// Keeps an open connection on which nothing is under way, as HTTP clients do, for the next request to
+    /// the same server.
+    pub(super) fn keep(&mut self, connection: Connection) {
+        if let Some(older) = self.kept.replace(connection) {
+            self.stack().tcp(older.socket).close();
+        }
+    }
+
+    /// The connection that was kept to this server, if there is one.
+    pub(super) fn take_kept(&mut self, server: &Server) -> Option<Connection> {
+        self.kept.take_if(|kept| kept.server == *server)
+    }
+
+    fn connect_tcp(&mut self, remote: (Ipv4Address, u16)) -> Option<SocketHandle> {
         let idle = self.tcp.iter().copied().find(|handle| !self.stack.tcp(*handle).is_open());
         let handle = match idle {
             Some(handle) => handle,
@@ -80,6 +122,10 @@ impl Line {
     /// Processes what arrived; what the owner makes of it leaves with [`poll_egress`](Self::poll_egress).
     pub(super) fn poll_ingress(&mut self, now: Instant) {
         self.stack.poll_ingress(now);
+        // A server that has ended a connection waits for this side to end it as well.
+        if let Some(ended) = self.kept.take_if(|kept| !self.stack.tcp(kept.socket).may_recv()) {
+            self.stack().tcp(ended.socket).close();
+        }
     }
 
     /// Sends what is due; says whether anything was.

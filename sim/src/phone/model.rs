@@ -100,7 +100,7 @@ mod tests {
     #[track_caller]
     fn check(model: Model, status: u16, location: Option<&str>, body: &str, expected: &Connectivity) {
         let location = location.map(str::to_owned);
-        let response = Response { status, location, body: body.as_bytes().to_vec() };
+        let response = Response { status, location, keep_alive: false, body: body.as_bytes().to_vec() };
         assert_eq!(model.probe().unwrap().judge(&response), *expected);
     }
 

@@ -68,6 +68,23 @@ fn the_whole_provisioning_runs() {
 }
 
 #[test]
+fn a_cloud_that_keeps_connections_is_called_once() {
+    let mut world = World::new(phone_config(), Device::good());
+    world.api.keeps = true;
+    assert_eq!(world.run(provision()), Status::Done);
+    assert_eq!((world.api.greeted, world.cloud_requests.len()), (1, 6));
+}
+
+#[test]
+fn a_request_on_a_connection_that_has_just_ended_goes_out_again() {
+    let mut world = World::new(phone_config(), Device::good());
+    world.api.keeps = true;
+    world.api.resets_at = Some(2);
+    assert_eq!(world.run(provision()), Status::Done);
+    assert_eq!((world.api.greeted, world.cloud_requests.len()), (2, 6));
+}
+
+#[test]
 fn the_same_seed_sends_the_same_frames() {
     let frames = || {
         let config = PhoneConfig { model: Model::Android, ..phone_config() };

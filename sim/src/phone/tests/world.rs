@@ -70,16 +70,23 @@ impl Device {
     }
 }
 
-struct Server {
+pub(super) struct Server {
     sockets: Vec<(SocketHandle, Vec<u8>, bool)>,
     port: u16,
     is_secure: bool,
+    /// It goes on with a connection that has been answered.
+    pub(super) keeps: bool,
+    /// Connections that began with a hello.
+    pub(super) greeted: usize,
+    /// It ends the connection at the request with this number instead of answering.
+    pub(super) resets_at: Option<usize>,
+    requests: usize,
 }
 
 impl Server {
     fn new(stack: &mut Stack, port: u16, is_secure: bool) -> Self {
         let sockets = (0..4).map(|_| (stack.add_tcp(4_096, 8_192), Vec::new(), false)).collect();
-        Self { sockets, port, is_secure }
+        Self { sockets, port, is_secure, keeps: false, greeted: 0, resets_at: None, requests: 0 }
     }
 
     fn poll(&mut self, stack: &mut Stack, mut answer: impl FnMut(&str) -> Reply) {
@@ -102,13 +109,23 @@ impl Server {
                 socket.send_slice(&hello[..hello_len]).unwrap();
                 buffer.drain(..len);
                 *is_greeted = true;
+                self.greeted += 1;
             }
             if let Some(request) = complete(buffer) {
                 buffer.clear();
+                self.requests += 1;
+                if self.resets_at == Some(self.requests) {
+                    socket.abort();
+                    continue;
+                }
+                let connection = if self.keeps { "keep-alive" } else { "close" };
                 let wire = match answer(&request) {
                     Reply::Never => continue,
                     Reply::With(status, body) => {
-                        format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                        format!(
+                            "HTTP/1.1 {status} X\r\nConnection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
+                            body.len()
+                        )
                     }
                     Reply::Redirect(target) => {
                         format!("HTTP/1.1 302 X\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n")
@@ -116,7 +133,9 @@ impl Server {
                 };
                 // A client that has closed already gets nothing.
                 let _ = socket.send_slice(wire.as_bytes());
-                socket.close();
+                if !self.keeps {
+                    socket.close();
+                }
             } else if socket.state() == tcp::State::CloseWait {
                 socket.close();
             }
@@ -153,7 +172,7 @@ pub(super) struct World {
     http: Server,
     off_at: Option<Instant>,
     cloud: Stack,
-    api: Server,
+    pub(super) api: Server,
     radio: Vec<(Instant, RadioEvent)>,
     is_joined: bool,
 }
