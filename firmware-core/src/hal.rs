@@ -201,8 +201,27 @@ pub trait SecureChannel {
     fn write(&mut self, data: &[u8]) -> usize;
     /// Gives received data; returns how many bytes it gave.
     fn read(&mut self, data: &mut [u8]) -> usize;
-    /// How this channel describes itself in the trace, such as `modelled`.
-    fn kind(&self) -> &'static str;
+    /// What this channel is, for the trace.
+    fn kind(&self) -> SecureKind;
+}
+
+/// What an encrypted channel is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecureKind {
+    /// The shape of a handshake without its cryptography: data passes as it is.
+    Modelled,
+    /// TLS (RFC 5246 or RFC 8446).
+    Tls,
+}
+
+impl SecureKind {
+    /// The name in traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Modelled => "modelled",
+            Self::Tls => "real",
+        }
+    }
 }
 
 /// Why a channel could not be opened or kept.

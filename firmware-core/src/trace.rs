@@ -5,7 +5,8 @@ use core::fmt;
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
 use crate::config::{Host, ProvisionError, Ssid};
-use crate::hal::{JoinFailure, ResetCause, SecureError};
+use crate::hal::{JoinFailure, ResetCause, SecureError, SecureKind};
+use crate::portal::routes::Route;
 
 /// Edgent's states, by its names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,8 +87,8 @@ pub enum Event {
     LeaseGiven(Ipv4Address),
     /// An HTTP request was answered.
     Request {
-        /// What was asked for.
-        route: &'static str,
+        /// What was asked for; `None` when the request was refused before its path was looked at.
+        route: Option<Route>,
         /// The status of the answer; 0 when the connection was dropped instead.
         status: u16,
     },
@@ -140,7 +141,7 @@ pub enum Event {
     /// The cloud's TCP port did not answer or refused.
     ConnectFailed,
     /// The encrypted channel is open.
-    SecureOpened(&'static str),
+    SecureOpened(SecureKind),
     /// The encrypted channel failed.
     SecureFailed(SecureError),
     /// The cloud answered the login with this status.

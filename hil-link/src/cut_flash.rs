@@ -5,9 +5,9 @@
 //! erasing sets a whole sector. It knows nothing of what is stored, and takes no time: the world adds that.
 //!
 //! ```text
-//! flash.set_budget(Some(1_000));       // power goes after 1,000 bytes programmed or erased
-//! device.poll(now, &mut platform);     // from that byte on everything answers Dead
-//! flash.power_on();                    // the next boot finds what a real chip might hold then
+//! flash.state_mut().budget = Some(1_000); // power goes after 1,000 bytes programmed or erased
+//! device.poll(now, &mut platform);        // from that byte on everything answers Dead
+//! flash.power_on();                       // the next boot finds what a real chip might hold then
 //! ```
 
 mod array;
@@ -23,6 +23,7 @@ use embedded_storage::nor_flash::{
 };
 use firmware_core::random::{fnv1a64, fnv1a64_continue};
 use heapless::Deque;
+use serde::{Deserialize, Serialize};
 
 pub use self::array::ArrayFlash;
 use self::noise::Noise;
@@ -65,7 +66,7 @@ pub struct FlashOperation {
 }
 
 /// Where power goes when the budget ends between two operations, or is 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Boundary {
     /// At rest: directly after the last byte of the one, or before the first byte of all.
     #[default]
@@ -117,21 +118,68 @@ impl<E: fmt::Debug> fmt::Display for CutFlashError<E> {
 
 impl<E: fmt::Debug> core::error::Error for CutFlashError<E> {}
 
+/// What is armed in a flash and what has been counted there: everything but its content.
+///
+/// It is one value so that it can be carried to a flash behind a link, and back, and outlives a reset there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FlashState {
+    /// Power goes after this many more bytes programmed or erased, 0 being before the first; `None` never.
+    pub budget: Option<u32>,
+    /// Power goes within the nth erase or program from now on, counted from 1, when so many of its bytes are
+    /// done; with its last one at the latest.
+    pub cut: Option<Cut>,
+    /// What happens when the budget ends between two operations.
+    pub boundary: Boundary,
+    /// Seeds what an interrupted operation leaves behind. The same seed and step leave the same.
+    pub noise_seed: u64,
+    /// The next erase fails without effect; the flash stays alive.
+    pub fails_next_erase: bool,
+    /// Programming this sector succeeds without effect. Erasing it still works.
+    pub stuck_sector: Option<u32>,
+    /// Bytes programmed or erased in full since creation.
+    pub steps: u64,
+    /// Program operations begun since creation.
+    pub programs: u64,
+    /// How often each sector's erase was begun.
+    pub erases: [u32; COUNTED_SECTORS],
+}
+
+/// A power cut at an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cut {
+    /// Which erase or program from now on, from 1.
+    pub operation: u32,
+    /// After how many of its bytes.
+    pub byte: u32,
+}
+
+impl FlashState {
+    /// Nothing armed, nothing counted.
+    pub const NEW: Self = Self {
+        budget: None,
+        cut: None,
+        boundary: Boundary::AtRest,
+        noise_seed: 0,
+        fails_next_erase: false,
+        stuck_sector: None,
+        steps: 0,
+        programs: 0,
+        erases: [0; COUNTED_SECTORS],
+    };
+
+    /// Withdraws an armed cut and an armed erase failure.
+    pub const fn disarm(&mut self) {
+        self.cut = None;
+        self.fails_next_erase = false;
+    }
+}
+
 /// A NOR flash that can lose power within any operation.
 #[derive(Clone, Debug)]
 pub struct CutFlash<F> {
     flash: F,
     is_dead: bool,
-    budget: Option<u32>,
-    /// Operations until the one that power is lost in, and its byte.
-    cut: Option<(u32, u32)>,
-    boundary: Boundary,
-    noise_seed: u64,
-    fail_next_erase: bool,
-    stuck_sector: Option<u32>,
-    steps: u64,
-    programs: u64,
-    erases: [u32; COUNTED_SECTORS],
+    state: FlashState,
     operations: Deque<FlashOperation, OPERATIONS_MAX>,
     lost_operations: u32,
 }
@@ -155,42 +203,17 @@ impl<F: NorFlash> CutFlash<F> {
             assert!(4_096_usize.is_multiple_of(F::ERASE_SIZE), "a sector is 4096 bytes");
             assert!(PROGRAM_LEN.is_multiple_of(F::READ_SIZE), "single words are read");
         }
-        Self {
-            flash,
-            is_dead: false,
-            budget: None,
-            cut: None,
-            boundary: Boundary::AtRest,
-            noise_seed: 0,
-            fail_next_erase: false,
-            stuck_sector: None,
-            steps: 0,
-            programs: 0,
-            erases: [0; COUNTED_SECTORS],
-            operations: Deque::new(),
-            lost_operations: 0,
-        }
+        Self { flash, is_dead: false, state: FlashState::NEW, operations: Deque::new(), lost_operations: 0 }
     }
 
-    /// Lets power go after this many more bytes programmed or erased, 0 being before the first; `None` never.
-    pub const fn set_budget(&mut self, steps: Option<u32>) {
-        self.budget = steps;
+    /// What is armed and what was counted.
+    pub const fn state(&self) -> &FlashState {
+        &self.state
     }
 
-    /// Lets power go within the `operation`th erase or program from now on, counted from 1, when `byte` of its
-    /// bytes are done; with its last one at the latest.
-    pub const fn arm_cut(&mut self, operation: u32, byte: u32) {
-        self.cut = Some((operation, byte));
-    }
-
-    /// Says what happens when the budget ends between two operations.
-    pub const fn set_boundary(&mut self, boundary: Boundary) {
-        self.boundary = boundary;
-    }
-
-    /// Seeds what an interrupted operation leaves behind. The same seed and step leave the same.
-    pub const fn set_noise_seed(&mut self, seed: u64) {
-        self.noise_seed = seed;
+    /// What is armed and what was counted, to change it.
+    pub const fn state_mut(&mut self) -> &mut FlashState {
+        &mut self.state
     }
 
     /// Takes power away between two operations.
@@ -201,48 +224,12 @@ impl<F: NorFlash> CutFlash<F> {
     /// Ends a power loss and withdraws the budget. Arms stay.
     pub const fn power_on(&mut self) {
         self.is_dead = false;
-        self.budget = None;
+        self.state.budget = None;
     }
 
     /// Whether power was lost and has not come back.
     pub const fn is_dead(&self) -> bool {
         self.is_dead
-    }
-
-    /// Withdraws an armed cut and an armed erase failure.
-    pub const fn disarm(&mut self) {
-        self.cut = None;
-        self.fail_next_erase = false;
-    }
-
-    /// Makes the next erase fail without effect; the flash stays alive.
-    pub const fn arm_erase_failure(&mut self) {
-        self.fail_next_erase = true;
-    }
-
-    /// Whether an erase failure was armed and has not happened yet.
-    pub const fn is_erase_failure_armed(&self) -> bool {
-        self.fail_next_erase
-    }
-
-    /// Makes programming a sector succeed without effect, until `None` is set. Erasing it still works.
-    pub const fn set_stuck_sector(&mut self, sector: Option<u32>) {
-        self.stuck_sector = sector;
-    }
-
-    /// Bytes programmed or erased in full since creation.
-    pub const fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Program operations begun since creation.
-    pub const fn programs(&self) -> u64 {
-        self.programs
-    }
-
-    /// How often a sector's erase was begun; `None` for one that is not counted.
-    pub fn erases(&self, sector: usize) -> Option<u32> {
-        self.erases.get(sector).copied()
     }
 
     /// The oldest operation that has not been asked for yet.
@@ -265,34 +252,49 @@ impl<F: NorFlash> CutFlash<F> {
         &mut self.flash
     }
 
+    /// Reads whether power is on or not, as one who takes the chip out would. Less at the end of the flash.
+    ///
+    /// # Errors
+    /// When `offset` lies behind the flash, or the flash underneath fails.
+    pub fn read_at_rest<'b>(
+        &mut self,
+        offset: u32,
+        bytes: &'b mut [u8],
+    ) -> Result<&'b [u8], CutFlashError<F::Error>> {
+        let left = self.flash.capacity().checked_sub(offset as usize).ok_or(CutFlashError::OutOfBounds)?;
+        let (bytes, _) = bytes.split_at_mut(bytes.len().min(left));
+        self.flash.read(offset, bytes).map_err(CutFlashError::Inner)?;
+        Ok(bytes)
+    }
+
     /// Takes an operation's steps from the budget.
     fn progress(&mut self, len: u32) -> Progress {
-        match self.cut {
-            Some((0 | 1, byte)) => {
-                self.cut = None;
-                self.budget = Some(byte.min(len));
+        match self.state.cut {
+            Some(Cut { operation: 0 | 1, byte }) => {
+                self.state.cut = None;
+                self.state.budget = Some(byte.min(len));
             }
-            Some((operation, byte)) => self.cut = Some((operation - 1, byte)),
+            Some(Cut { operation, byte }) => self.state.cut = Some(Cut { operation: operation - 1, byte }),
             None => {}
         }
-        let Some(budget) = self.budget else {
-            self.steps += u64::from(len);
+        let Some(budget) = self.state.budget else {
+            self.state.steps += u64::from(len);
             return Progress { done: len, is_torn: false, dies: false };
         };
-        let waits = self.boundary == Boundary::Begun;
+        let waits = self.state.boundary == Boundary::Begun;
         let progress = match budget.checked_sub(len) {
             Some(0) => Progress { done: len, is_torn: false, dies: !waits },
             Some(_) => Progress { done: len, is_torn: false, dies: false },
             None => Progress { done: budget, is_torn: budget > 0 || waits, dies: true },
         };
-        self.budget = Some(budget - progress.done);
+        self.state.budget = Some(budget - progress.done);
         self.is_dead = progress.dies;
-        self.steps += u64::from(progress.done);
+        self.state.steps += u64::from(progress.done);
         progress
     }
 
     fn noise(&self) -> Noise {
-        Noise::new(self.noise_seed, self.steps)
+        Noise::new(self.state.noise_seed, self.state.steps)
     }
 
     fn check_alive(&self) -> Result<(), CutFlashError<F::Error>> {
@@ -344,7 +346,7 @@ impl<F: NorFlash> CutFlash<F> {
         while !rest.is_empty() {
             let room = SECTOR_LEN - at % SECTOR_LEN;
             let (piece, tail) = rest.split_at(rest.len().min(room as usize));
-            if self.stuck_sector != Some(at / SECTOR_LEN) {
+            if self.state.stuck_sector != Some(at / SECTOR_LEN) {
                 self.flash.write(at, piece).map_err(CutFlashError::Inner)?;
             }
             at += piece.len() as u32;
@@ -402,7 +404,7 @@ impl<F: NorFlash> NorFlash for CutFlash<F> {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
         self.check_alive()?;
         check_erase(self, from, to).map_err(range_error)?;
-        if core::mem::take(&mut self.fail_next_erase) {
+        if core::mem::take(&mut self.state.fails_next_erase) {
             return Err(CutFlashError::EraseFailed);
         }
         let len = to - from;
@@ -414,7 +416,8 @@ impl<F: NorFlash> NorFlash for CutFlash<F> {
         if progress.done > 0 || progress.is_torn {
             self.log(FlashOperationKind::Erase, from, &[], len, progress);
             let begun = progress.done.saturating_add(u32::from(progress.is_torn)).div_ceil(SECTOR_LEN);
-            for count in self.erases.iter_mut().skip((from / SECTOR_LEN) as usize).take(begun as usize) {
+            for count in self.state.erases.iter_mut().skip((from / SECTOR_LEN) as usize).take(begun as usize)
+            {
                 *count = count.saturating_add(1);
             }
         }
@@ -437,7 +440,7 @@ impl<F: NorFlash> NorFlash for CutFlash<F> {
         let progress = self.progress(len);
         if progress.done > 0 || progress.is_torn {
             self.log(FlashOperationKind::Program, offset, bytes, len, progress);
-            self.programs += 1;
+            self.state.programs += 1;
         }
         self.program(offset, bytes, progress)?;
         self.check_alive()

@@ -5,7 +5,11 @@
 extern crate std;
 
 pub mod cut_flash;
+pub mod device_side;
+pub mod host_side;
 pub mod modelled_tls;
 pub mod queues;
+pub mod turn;
 pub mod turn_platform;
 pub mod watch;
+pub mod wire;

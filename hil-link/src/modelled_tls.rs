@@ -11,7 +11,7 @@
 
 use firmware_core::Instant;
 use firmware_core::config::HOST_LEN_MAX;
-use firmware_core::hal::{SecureChannel, SecureError};
+use firmware_core::hal::{SecureChannel, SecureError, SecureKind};
 use heapless::Vec;
 
 const MAGIC: [u8; 4] = *b"MTLS";
@@ -113,8 +113,8 @@ impl SecureChannel for ClientChannel {
         give(&mut self.received, data)
     }
 
-    fn kind(&self) -> &'static str {
-        "modelled"
+    fn kind(&self) -> SecureKind {
+        SecureKind::Modelled
     }
 }
 

@@ -11,6 +11,7 @@ use heapless::{Deque, Vec};
 
 use crate::cut_flash::FlashOperation;
 use crate::watch::Watch;
+use crate::wire::Waiting;
 
 /// Ethernet's payload of 1,500 bytes with its header of 14.
 pub const FRAME_LEN_MAX: usize = 1_514;
@@ -108,6 +109,23 @@ impl Queues {
             && self.console.is_empty()
     }
 
+    /// Whether the device has done nothing that the world has not seen yet.
+    pub fn has_no_effects(&self) -> bool {
+        self.effects.list.is_empty()
+    }
+
+    /// How much the device has been given that it has not taken yet.
+    pub fn waiting(&self) -> Waiting {
+        // Every capacity is far below what 16 bits count.
+        let count = |len| u16::try_from(len).unwrap_or(u16::MAX);
+        Waiting {
+            frames: count(self.frames.lens.len()),
+            radio_events: count(self.radio_events.len()),
+            button_edges: count(self.button_edges.len()),
+            console: count(self.console.len()),
+        }
+    }
+
     /// What the device did, in order.
     pub fn effects(&self) -> impl Iterator<Item = Effect<'_>> {
         let Effects { list, bytes, .. } = &self.effects;
@@ -140,6 +158,42 @@ impl Queues {
         self.radio_events.clear();
         self.button_edges.clear();
         self.console.clear();
+    }
+
+    /// The frames that wait for the device, oldest first.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter()
+    }
+
+    /// The radio events that wait, oldest first.
+    pub(crate) fn radio_events(&self) -> impl Iterator<Item = &RadioEvent> {
+        self.radio_events.iter()
+    }
+
+    /// The button edges that wait, oldest first.
+    pub(crate) fn button_edges(&self) -> impl Iterator<Item = (Instant, bool)> {
+        self.button_edges.iter().copied()
+    }
+
+    /// What has been typed behind the first bytes, in two pieces.
+    pub(crate) fn console(&self, skip: usize) -> [&[u8]; 2] {
+        let (first, second) = self.console.as_slices();
+        let skip_second = skip.saturating_sub(first.len());
+        [first.get(skip..).unwrap_or_default(), second.get(skip_second..).unwrap_or_default()]
+    }
+
+    /// Forgets the inputs that a device elsewhere has taken: all but the last of each kind. `false` when more
+    /// are to be kept than there are.
+    pub(crate) fn keep_inputs(&mut self, waiting: &Waiting) -> bool {
+        self.frames.keep_last(usize::from(waiting.frames))
+            && keep_last(&mut self.radio_events, waiting.radio_events)
+            && keep_last(&mut self.button_edges, waiting.button_edges)
+            && keep_last(&mut self.console, waiting.console)
+    }
+
+    /// Takes over how many effects a device elsewhere had no room for.
+    pub(crate) fn set_lost_effects(&mut self, lost_effects: u32) {
+        self.effects.lost = lost_effects;
     }
 
     /// The oldest frame, which is taken, and the effects, in which its answer finds its place.
@@ -198,6 +252,18 @@ impl FrameQueue {
         true
     }
 
+    /// The oldest first.
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let places = self.places.iter().cycle().skip(self.oldest);
+        places.zip(&self.lens).map(|(place, len)| place.get(..*len).unwrap_or_default())
+    }
+
+    /// Forgets all but the last ones; `false` when there are not so many.
+    fn keep_last(&mut self, len: usize) -> bool {
+        while self.lens.len() > len && self.pop().is_some() {}
+        self.lens.len() == len
+    }
+
     fn pop(&mut self) -> Option<&[u8]> {
         let len = self.lens.pop_front()?;
         let place = self.places.get(self.oldest)?;
@@ -234,6 +300,13 @@ impl Effects {
         self.lost = self.lost.saturating_add(1);
         let mut nowhere = [0; 2 * FRAME_LEN_MAX];
         fill(nowhere.get_mut(..len).unwrap_or_default())
+    }
+
+    /// Takes over a frame that a device elsewhere sent.
+    pub(crate) fn push_sent_frame(&mut self, frame: &[u8]) {
+        self.send_frame(frame.len(), |room| {
+            room.get_mut(..frame.len()).unwrap_or_default().copy_from_slice(frame);
+        });
     }
 
     pub(crate) fn push_radio_command(&mut self, command: RadioCommand) {
@@ -276,6 +349,14 @@ impl Effects {
             self.lost = self.lost.saturating_add(1);
         }
     }
+}
+
+fn keep_last<T, const N: usize>(queue: &mut Deque<T, N>, len: u16) -> bool {
+    let len = usize::from(len);
+    while queue.len() > len {
+        queue.pop_front();
+    }
+    queue.len() == len
 }
 
 /// The frames and the text of one turn, one behind the other.

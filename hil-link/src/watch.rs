@@ -29,9 +29,9 @@ pub enum AtPoint {
 /// Waits for at most one point. An armed point outlives restarts and losses of power.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch {
-    armed: Option<(Point, AtPoint)>,
-    is_reached: bool,
-    is_stopped: bool,
+    pub(crate) armed: Option<(Point, AtPoint)>,
+    pub(crate) is_reached: bool,
+    pub(crate) is_stopped: bool,
 }
 
 impl Watch {
@@ -45,6 +45,11 @@ impl Watch {
     pub const fn disarm(&mut self) {
         self.armed = None;
         self.is_reached = false;
+    }
+
+    /// Whether the point has been reached and nobody has asked yet.
+    pub(crate) const fn is_reached(&self) -> bool {
+        self.is_reached
     }
 
     /// Whether the point has been reached since it was armed; says so once.

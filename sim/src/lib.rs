@@ -16,6 +16,7 @@ pub mod runner;
 pub mod scenario;
 mod secrets;
 pub mod stack;
+pub mod target;
 mod text;
 pub mod timeline;
 pub mod trace;

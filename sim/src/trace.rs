@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 
 use firmware_core::hal::{RadioCommand, ResetCause};
 use firmware_core::panel::{Colour, Pattern, PatternKind};
+use firmware_core::portal::routes::Route;
 use firmware_core::random::{FNV_OFFSET, fnv1a64_continue};
 use firmware_core::trace::{Event, Stored};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
@@ -340,6 +341,11 @@ impl fmt::Display for What {
     }
 }
 
+/// What a request was for. What was refused before its path was looked at has none.
+fn route_name(route: Option<Route>) -> &'static str {
+    route.map_or("(refused)", |route| route.name())
+}
+
 fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
     match event {
         Event::Booted(cause) => write!(f, "boots after {}", cause_name(*cause)),
@@ -349,8 +355,8 @@ fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result 
         Event::ClientJoined(mac) => write!(f, "sees station {mac} join"),
         Event::ClientLeft(mac) => write!(f, "sees station {mac} leave"),
         Event::LeaseGiven(ip) => write!(f, "leases {ip}"),
-        Event::Request { route, status: 0 } => write!(f, "drops the request for {route}"),
-        Event::Request { route, status } => write!(f, "answers {route} with {status}"),
+        Event::Request { route, status: 0 } => write!(f, "drops the request for {}", route_name(*route)),
+        Event::Request { route, status } => write!(f, "answers {} with {status}", route_name(*route)),
         Event::Stored(Stored::Trial) => f.write_str("stores the configuration as a trial"),
         Event::Stored(Stored::Valid) => f.write_str("stores the configuration as valid"),
         Event::AttemptSpent(left) => write!(f, "spends an attempt of the trial, {left} left"),
@@ -374,7 +380,7 @@ fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result 
         Event::ResolveFailed => f.write_str("cannot resolve the cloud's name"),
         Event::Connecting { host, port } => write!(f, "connects to {host}:{port}"),
         Event::ConnectFailed => f.write_str("does not reach the cloud"),
-        Event::SecureOpened(kind) => write!(f, "opens the secure channel, tls={kind}"),
+        Event::SecureOpened(kind) => write!(f, "opens the secure channel, tls={}", kind.name()),
         Event::SecureFailed(error) => write!(f, "refuses the secure channel: {error:?}"),
         Event::LoginStatus(status) => write!(f, "is told login status {status}"),
         Event::LoginTimeout => f.write_str("gets no answer to its login"),

@@ -253,10 +253,18 @@ fn wrong_use_is_told_apart_from_failure() {
 #[test]
 fn a_target_that_is_not_there_is_no_failure_of_the_scenario() {
     let folder = Folder::new("target").with("a.yaml", PASSES);
-    for target in ["qemu", "wokwi", "board"] {
+    for target in ["wokwi", "board"] {
         let expected = format!("error: the target `{target}` is not available");
         folder.hil(&["run", "a.yaml", "--target", target]).check(3, &[], &[&expected, "leave --target out"]);
     }
+}
+
+#[test]
+fn what_a_target_cannot_do_is_said() {
+    let folder = Folder::new("target options").with("a.yaml", PASSES);
+    folder.hil(&["run", "a.yaml", "--firmware", "a.elf"]).check(2, &[], &["the simulator runs the firmware"]);
+    let update = ["run", "a.yaml", "--target", "qemu", "--update"];
+    folder.hil(&update).check(2, &[], &["only the simulator writes snapshots"]);
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl<A: Application> Device<A> {
             match event {
                 PortalEvent::Asked(asked) => self.on_asked(now, platform, asked),
                 PortalEvent::Refused(status) => {
-                    platform.trace(Event::Request { route: "(refused)", status: status.code() });
+                    platform.trace(Event::Request { route: None, status: status.code() });
                     self.input(now, platform, &Input::PortalUsed);
                 }
                 PortalEvent::Leased(ip) => platform.trace(Event::LeaseGiven(ip)),
@@ -209,7 +209,7 @@ impl<A: Application> Device<A> {
                 if self.is_erased { RESET_OK } else { RESET_FAILED }
             }
             Route::Reboot => {
-                platform.trace(Event::Request { route: route.name(), status: 0 });
+                platform.trace(Event::Request { route: Some(route), status: 0 });
                 self.portal.drop_client(now, &mut self.net, client);
                 // The phone is to see a closed connection, before the socket listens again.
                 self.net.poll_egress(now, platform.phy());
@@ -229,7 +229,7 @@ impl<A: Application> Device<A> {
     ) {
         let status = content.status().code();
         if self.portal.answer(now, client, content) {
-            platform.trace(Event::Request { route: route.name(), status });
+            platform.trace(Event::Request { route: Some(route), status });
         }
     }
 

@@ -5,6 +5,7 @@
 //! while the device is a station without a fixed address. This room decides nothing about provisioning.
 
 mod portal_server;
+mod static_buffers;
 mod uplink;
 
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
@@ -17,6 +18,7 @@ use crate::portal::config_request::is_usable;
 use crate::portal::{AP_IP, AP_PREFIX_LEN, dhcp, dns};
 use crate::{Duration, Instant};
 pub use portal_server::{Asked, PortalEvent, PortalServer};
+pub use static_buffers::{StaticBuffers, StaticSockets};
 pub use uplink::{Uplink, UplinkEvent};
 
 /// Phones served at once, and one socket more so that the next one is not refused. The last of them

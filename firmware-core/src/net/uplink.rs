@@ -12,7 +12,7 @@ use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
 use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent, TEXT_LEN_MAX};
 use crate::config::{Config, DEFAULT_PORT, Host, Ssid, Token, port_uses_tls};
 use crate::console::Line;
-use crate::hal::{SecureChannel, SecureError, WakeReason, soonest};
+use crate::hal::{SecureChannel, SecureError, SecureKind, WakeReason, soonest};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
@@ -38,7 +38,7 @@ pub enum UplinkEvent {
     /// TCP was refused, not answered, or lost during the handshake of the encrypted channel. The attempt is over.
     ConnectFailed,
     /// The encrypted channel is open; how it describes itself.
-    SecureOpened(&'static str),
+    SecureOpened(SecureKind),
     /// The encrypted channel could not be opened. The attempt is over.
     SecureFailed(SecureError),
     /// The cloud accepted the login with this status after so many milliseconds.

@@ -8,6 +8,7 @@ mod console;
 mod device;
 mod frames;
 mod input;
+mod link;
 mod portal;
 mod scenario;
 mod session;
@@ -25,7 +26,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "codec", check: uplink::codec },
     Target { name: "config_request", check: portal::config_request },
     Target { name: "console", check: console::console },
@@ -34,6 +35,8 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "dns_server", check: portal::dns_server },
     Target { name: "form", check: portal::form },
     Target { name: "http", check: portal::http },
+    Target { name: "link_device", check: link::link_device },
+    Target { name: "link_host", check: link::link_host },
     Target { name: "modelled_tls", check: tls::modelled_tls },
     Target { name: "resolver", check: uplink::resolver },
     Target { name: "scan_list", check: portal::scan_list },

@@ -183,16 +183,16 @@ impl Bench {
         let before = self.boot();
         let (how, steps) = (input.byte(), input.number());
         let config = config(input);
-        self.flash.set_noise_seed(u64::from(how >> 2));
-        self.flash.set_boundary(if how & 1 == 0 { Boundary::AtRest } else { Boundary::Begun });
-        self.flash.set_budget(Some(u32::try_from(steps).expect("two bytes")));
+        self.flash.state_mut().noise_seed = u64::from(how >> 2);
+        self.flash.state_mut().boundary = if how & 1 == 0 { Boundary::AtRest } else { Boundary::Begun };
+        self.flash.state_mut().budget = Some(u32::try_from(steps).expect("two bytes"));
         let is_valid = how & 2 != 0;
         let saved = if is_valid {
             self.store.save_valid(&mut self.flash, &config)
         } else {
             self.store.save_trial(&mut self.flash, &config)
         };
-        self.flash.disarm();
+        self.flash.state_mut().disarm();
         let after = self.boot();
         let is_new = if is_valid {
             after.valid.as_ref() == Some(&config)

@@ -21,9 +21,9 @@ fn program_zeros(
     seed: u64,
 ) -> (Result<(), CutFlashError<NorFlashErrorKind>>, [u8; 8]) {
     let mut flash = flash();
-    flash.set_budget(Some(budget));
-    flash.set_boundary(boundary);
-    flash.set_noise_seed(seed);
+    flash.state_mut().budget = Some(budget);
+    flash.state_mut().boundary = boundary;
+    flash.state_mut().noise_seed = seed;
     let result = flash.write(16, &[0; 8]);
     (result, flash.inner().bytes()[16..24].try_into().unwrap())
 }
@@ -57,17 +57,17 @@ fn the_ends_of_a_budget_are_clean_unless_the_next_operation_has_begun() {
 #[test]
 fn a_dead_flash_stays_dead_until_the_next_boot() {
     let mut flash = flash();
-    flash.set_budget(Some(3));
+    flash.state_mut().budget = Some(3);
     assert_eq!(flash.read(0, &mut [0; 4]), Ok(()), "reading costs nothing");
     assert_eq!(flash.write(0, &[0; 4]), Err(CutFlashError::Dead));
     assert!(flash.is_dead());
     assert_eq!(flash.write(64, &[0; 4]), Err(CutFlashError::Dead));
     assert_eq!(flash.erase(0, 4096), Err(CutFlashError::Dead));
     assert_eq!(flash.read(0, &mut [0; 4]), Err(CutFlashError::Dead));
-    assert_eq!(flash.steps(), 3);
+    assert_eq!(flash.state().steps, 3);
     flash.power_on();
     assert_eq!(flash.write(64, &[0; 4]), Ok(()));
-    assert_eq!(flash.steps(), 7);
+    assert_eq!(flash.state().steps, 7);
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn a_cut_erase_leaves_a_clean_prefix_and_every_kind_of_noise() {
     let mut kinds = [0; 3];
     for seed in 0..64 {
         let mut flash = CutFlash::new(image.clone());
-        flash.set_budget(Some(1_000));
-        flash.set_noise_seed(seed);
+        flash.state_mut().budget = Some(1_000);
+        flash.state_mut().noise_seed = seed;
         assert_eq!(flash.erase(0, 4_096), Err(CutFlashError::Dead));
         let bytes = flash.inner().bytes();
         assert_eq!(bytes[..1_000], [0xFF; 1_000]);
@@ -100,11 +100,11 @@ fn a_cut_erase_leaves_a_clean_prefix_and_every_kind_of_noise() {
 fn a_cut_between_two_erased_sectors_disturbs_the_second() {
     let mut flash = flash();
     flash.inner_mut().bytes_mut().fill(0);
-    flash.set_budget(Some(4_096));
-    flash.set_noise_seed(3);
+    flash.state_mut().budget = Some(4_096);
+    flash.state_mut().noise_seed = 3;
     assert_eq!(flash.erase(0, 8_192), Err(CutFlashError::Dead));
     assert_eq!(flash.inner().bytes()[..4_096], [0xFF; 4_096]);
-    assert_eq!((flash.erases(0), flash.erases(1), flash.erases(99)), (Some(1), Some(1), None));
+    assert_eq!(flash.state().erases[..2], [1, 1]);
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn misplaced_operations_are_refused() {
     assert_eq!(flash.write(8_192, &[0; 4]), Err(CutFlashError::OutOfBounds));
     assert_eq!(flash.erase(4_096, 12_288), Err(CutFlashError::OutOfBounds));
     assert_eq!(flash.read(8_190, &mut [0; 4]), Err(CutFlashError::OutOfBounds));
-    assert_eq!((flash.steps(), flash.poll_operation()), (0, None));
+    assert_eq!((flash.state().steps, flash.poll_operation()), (0, None));
 }
 
 #[test]
 fn an_erase_fails_once_when_armed() {
     let mut flash = flash();
     flash.write(0, &[0; 4]).unwrap();
-    flash.arm_erase_failure();
+    flash.state_mut().fails_next_erase = true;
     assert_eq!(flash.erase(0, 4_096), Err(CutFlashError::EraseFailed));
     assert_eq!((flash.inner().bytes()[0], flash.is_dead()), (0, false));
     assert_eq!(flash.erase(0, 4_096), Ok(()));
@@ -144,10 +144,10 @@ fn an_erase_fails_once_when_armed() {
 #[test]
 fn a_stuck_sector_takes_nothing_and_says_nothing() {
     let mut flash = flash();
-    flash.set_stuck_sector(Some(1));
+    flash.state_mut().stuck_sector = Some(1);
     assert_eq!(flash.write(4_092, &[0; 8]), Ok(()));
     assert_eq!(flash.inner().bytes()[4_092..4_100], [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
-    flash.set_stuck_sector(None);
+    flash.state_mut().stuck_sector = None;
     assert_eq!(flash.write(4_096, &[0; 4]), Ok(()));
     assert_eq!(flash.inner().bytes()[4_096], 0);
 }
@@ -158,7 +158,7 @@ fn operations_are_logged_in_order_without_their_content() {
     let mut flash = flash();
     flash.write(8, b"abcd").unwrap();
     flash.erase(4_096, 8_192).unwrap();
-    flash.set_budget(Some(2));
+    flash.state_mut().budget = Some(2);
     flash.write(12, b"efgh").unwrap_err();
     let of = |len: u32, bytes: &[u8]| fnv1a64_continue(fnv1a64(&len.to_le_bytes()), bytes);
     let expected = [
@@ -167,7 +167,7 @@ fn operations_are_logged_in_order_without_their_content() {
         FlashOperation { kind: Program, offset: 12, len: 2, digest: of(2, b"ef"), interrupted: true },
     ];
     assert_eq!(operations(&mut flash), expected);
-    assert_eq!((flash.programs(), flash.erases(1), flash.steps()), (2, Some(1), 4 + 4_096 + 2));
+    assert_eq!((flash.state().programs, flash.state().erases[1], flash.state().steps), (2, 1, 4 + 4_096 + 2));
 }
 
 #[test]
@@ -199,9 +199,9 @@ proptest! {
         seed: u64,
     ) {
         let mut flash = flash();
-        flash.set_budget(budget);
-        flash.set_noise_seed(seed);
-        flash.set_boundary(if begun { Boundary::Begun } else { Boundary::AtRest });
+        flash.state_mut().budget = budget;
+        flash.state_mut().noise_seed = seed;
+        flash.state_mut().boundary = if begun { Boundary::Begun } else { Boundary::AtRest };
         for (offset, len, value, erase) in asked {
             let offset = if len % 2 == 0 { offset / 4 * 4 } else { offset };
             let before = flash.inner().clone();
@@ -213,7 +213,7 @@ proptest! {
             if result.is_err() && !flash.is_dead() {
                 prop_assert!(*flash.inner() == before, "a refusal changes nothing");
             }
-            prop_assert!(!flash.is_dead() || flash.steps() <= u64::from(budget.unwrap_or(0)));
+            prop_assert!(!flash.is_dead() || flash.state().steps <= u64::from(budget.unwrap_or(0)));
         }
     }
 }

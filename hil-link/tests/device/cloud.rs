@@ -17,7 +17,7 @@ fn last_error(bench: &Bench) -> Option<&str> {
 fn a_trial_that_logs_in_is_accepted_through_the_encrypted_channel() {
     let mut bench = Bench::new(443).with_trial().booted();
     bench.run_until(State::Running, 1_000);
-    assert!(bench.effects.contains(&r#"SecureOpened("modelled")"#.to_string()));
+    assert!(bench.effects.contains(&"SecureOpened(Modelled)".to_string()));
     assert_eq!(bench.application().connections, 1);
 }
 

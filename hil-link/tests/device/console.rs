@@ -94,7 +94,7 @@ fn connect_is_stored_answered_and_tried_after_a_second_in_every_state() {
 #[test]
 fn connect_tells_when_flash_fails_and_nothing_changes() {
     let mut bench = Bench::online();
-    bench.platform.flash_mut().set_stuck_sector(Some(1));
+    bench.platform.flash_mut().state_mut().stuck_sector = Some(1);
     let printed = bench.type_line(&connect_line());
     assert!(printed.contains(r#"{"status":"error","msg":"configuration not stored"}"#), "{printed}");
     assert!(!printed.contains(CONNECT_OK));

@@ -27,7 +27,7 @@ fn a_configuration_is_stored_before_the_phone_is_told_and_the_restart_follows_a_
     bench.run_ms(50);
     assert!(bench.reply(client).ends_with(STORED));
     let order =
-        ["flash Program", "Stored(Trial)", r#"Request { route: "/config", status: 200 }"#, "reply HTTP"];
+        ["flash Program", "Stored(Trial)", "Request { route: Some(Config), status: 200 }", "reply HTTP"];
     let found = order.map(|effect| position(&bench, effect));
     assert!(found.is_sorted(), "{order:?} came as {found:?}");
     assert!(bench.effects.iter().rposition(|effect| effect.starts_with("flash")).unwrap() < found[1]);
@@ -76,12 +76,12 @@ fn a_phone_is_told_when_flash_fails() {
     let mut bench = Bench::online();
     bench.type_line("config");
     bench.radio(RadioEvent::StationJoined(PHONE));
-    bench.platform.flash_mut().set_stuck_sector(Some(1));
+    bench.platform.flash_mut().state_mut().stuck_sector = Some(1);
     let reply = bench.get(&config_request());
     assert!(reply.starts_with("HTTP/1.1 500 ") && reply.contains("Configuration not stored"), "{reply}");
     bench.run_ms(5_000);
     assert_eq!((bench.rebooted_at, bench.state()), (None, State::WaitConfig));
-    bench.platform.flash_mut().set_stuck_sector(None);
+    bench.platform.flash_mut().state_mut().stuck_sector = None;
     assert!(bench.get(&config_request()).ends_with(STORED), "and may try again");
 }
 
@@ -113,7 +113,7 @@ fn a_reset_during_the_hand_over_is_honoured() {
     assert_eq!(bench.state(), State::SwitchToSta);
     let reply = bench.get("/reset");
     assert!(reply.ends_with(r#"{"status":"ok","msg":"Configuration reset"}"#), "{reply}");
-    assert!(position(&bench, "Erased") < position(&bench, r#"route: "/reset""#));
+    assert!(position(&bench, "Erased") < position(&bench, "route: Some(Reset)"));
     bench.run_ms(5_000);
     assert_eq!((bench.rebooted_at, bench.state()), (None, State::WaitConfig));
 }
@@ -123,7 +123,7 @@ fn a_reset_that_leaves_something_behind_says_so() {
     let mut bench = Bench::online();
     bench.type_line("config");
     bench.radio(RadioEvent::StationJoined(PHONE));
-    bench.platform.flash_mut().arm_erase_failure();
+    bench.platform.flash_mut().state_mut().fails_next_erase = true;
     let reply = bench.get("/reset");
     assert!(reply.starts_with("HTTP/1.1 500 ") && reply.contains("Configuration not erased"), "{reply}");
 }

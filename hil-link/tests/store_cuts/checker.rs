@@ -161,9 +161,9 @@ fn check_cut<S: Storage>(
     seen: &mut Option<(S, Flash)>,
 ) -> Result<(), String> {
     let (mut store, mut flash) = start.clone();
-    flash.set_budget(Some(cut.at));
-    flash.set_noise_seed(cut.seed);
-    flash.set_boundary(cut.boundary);
+    flash.state_mut().budget = Some(cut.at);
+    flash.state_mut().noise_seed = cut.seed;
+    flash.state_mut().boundary = cut.boundary;
     let result = story.ops.iter().try_for_each(|op| store.apply(&mut flash, *op));
     if result.is_ok() || !flash.is_dead() {
         return Err(format!("power did not go: {result:?}"));
@@ -193,12 +193,12 @@ fn check_cut<S: Storage>(
 
 /// A second boot must find the same and have nothing left to repair.
 pub(crate) fn check_settled<S: Storage>(fresh: &S, flash: &mut Flash, found: &Loaded) -> Result<(), String> {
-    let steps = flash.steps();
+    let steps = flash.state().steps;
     let again = fresh.clone().load(flash).map_err(|error| format!("second boot: {error}"))?;
     if again != *found {
         return Err(format!("the second boot found {again:?} after {found:?}"));
     }
-    if flash.steps() == steps { Ok(()) } else { Err("the second boot still repaired something".into()) }
+    if flash.state().steps == steps { Ok(()) } else { Err("the second boot still repaired something".into()) }
 }
 
 /// Whatever was left, the next configuration must be stored.

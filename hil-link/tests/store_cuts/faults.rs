@@ -43,7 +43,7 @@ fn trial(number: u8, attempts_left: u8) -> Loaded {
 #[test]
 fn a_failed_erase_keeps_the_valid_configuration_and_is_reported() {
     let (mut store, mut flash) = after(&[SaveValid(1), SaveValid(2)]);
-    flash.arm_erase_failure();
+    flash.state_mut().fails_next_erase = true;
     assert_eq!(store.apply(&mut flash, SaveTrial(3)), Err(REFUSED));
     check(&mut flash.clone(), valid(2));
     assert_eq!(store.apply(&mut flash, SaveTrial(3)), Ok(()), "the phone may try again at once");
@@ -53,7 +53,7 @@ fn a_failed_erase_keeps_the_valid_configuration_and_is_reported() {
 #[test]
 fn a_stuck_sector_keeps_the_valid_configuration_and_is_reported() {
     let (mut store, mut flash) = after(&[SaveValid(1)]);
-    flash.set_stuck_sector(Some(1));
+    flash.state_mut().stuck_sector = Some(1);
     assert_eq!(store.apply(&mut flash, SaveTrial(2)), Err(StoreError::Verify));
     check(&mut flash, valid(1));
 }
@@ -62,12 +62,12 @@ fn a_stuck_sector_keeps_the_valid_configuration_and_is_reported() {
 fn without_a_valid_configuration_a_bad_sector_is_left_for_the_other() {
     for stuck in 0..2 {
         let (mut store, mut flash) = after(&[]);
-        flash.set_stuck_sector(Some(stuck));
+        flash.state_mut().stuck_sector = Some(stuck);
         assert_eq!(store.apply(&mut flash, SaveTrial(1)), Ok(()));
         check(&mut flash, trial(1, 3));
     }
     let (mut store, mut flash) = after(&[SaveTrial(1), Reject(DNS), SaveTrial(2), Reject(DNS)]);
-    flash.arm_erase_failure();
+    flash.state_mut().fails_next_erase = true;
     assert_eq!(store.apply(&mut flash, SaveValid(3)), Ok(()));
     check(&mut flash, valid(3));
 }
@@ -75,10 +75,10 @@ fn without_a_valid_configuration_a_bad_sector_is_left_for_the_other() {
 #[test]
 fn a_repair_that_fails_does_not_keep_the_device_from_its_configuration() {
     let (mut store, mut flash) = after(&[SaveValid(1)]);
-    flash.set_budget(Some(100));
+    flash.state_mut().budget = Some(100);
     assert_eq!(store.apply(&mut flash, SaveTrial(2)), Err(REFUSED));
     flash.power_on();
-    flash.arm_erase_failure();
+    flash.state_mut().fails_next_erase = true;
     check(&mut flash, Loaded { repair_failed: Some(REFUSED), ..valid(1) });
     check(&mut flash, valid(1));
 }
@@ -87,7 +87,7 @@ fn a_repair_that_fails_does_not_keep_the_device_from_its_configuration() {
 fn a_reset_overwrites_what_it_cannot_erase() {
     let (mut store, mut flash) = after(&[SaveValid(1), SaveTrial(2)]);
     assert!(is_readable(&flash, 1) && is_readable(&flash, 2));
-    flash.arm_erase_failure();
+    flash.state_mut().fails_next_erase = true;
     assert_eq!(store.apply(&mut flash, EraseAll), Err(REFUSED));
     assert!(!is_readable(&flash, 1) && !is_readable(&flash, 2));
     check(&mut flash, Loaded::default());
@@ -97,7 +97,7 @@ fn a_reset_overwrites_what_it_cannot_erase() {
 #[test]
 fn a_rejection_that_cannot_be_written_erases_the_trial() {
     let (mut store, mut flash) = after(&[SaveValid(1), SaveTrial(2)]);
-    flash.set_stuck_sector(Some(1));
+    flash.state_mut().stuck_sector = Some(1);
     assert_eq!(store.apply(&mut flash, Reject(DNS)), Ok(()));
     assert!(!is_readable(&flash, 2));
     check(&mut flash, valid(1));
@@ -144,9 +144,9 @@ fn only_a_pending_trial_can_be_spent_accepted_or_rejected() {
 fn a_boot_without_damage_writes_nothing() {
     for ops in [&[][..], &[SaveTrial(1)], &[SaveValid(1), SaveTrial(2)], &[SaveTrial(1), Reject(DNS)]] {
         let (_, mut flash) = after(ops);
-        let steps = flash.steps();
+        let steps = flash.state().steps;
         Store::new().load(&mut flash).unwrap();
-        assert_eq!(flash.steps(), steps, "{ops:?}");
+        assert_eq!(flash.state().steps, steps, "{ops:?}");
     }
 }
 

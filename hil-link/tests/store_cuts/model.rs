@@ -91,12 +91,12 @@ fn number_of(config: &Config) -> u8 {
 fn arm(flash: &mut Flash, cut: Cut, run: impl FnOnce(&mut Flash)) -> Option<()> {
     let mut copy = flash.clone();
     run(&mut copy);
-    let steps = u32::try_from(copy.steps() - flash.steps()).unwrap();
+    let steps = u32::try_from(copy.state().steps - flash.state().steps).unwrap();
     let at = steps * u32::from(cut.part) / 65_536;
     (steps > 0).then(|| {
-        flash.set_budget(Some(at));
-        flash.set_noise_seed(cut.seed);
-        flash.set_boundary(if cut.begun { Boundary::Begun } else { Boundary::AtRest });
+        flash.state_mut().budget = Some(at);
+        flash.state_mut().noise_seed = cut.seed;
+        flash.state_mut().boundary = if cut.begun { Boundary::Begun } else { Boundary::AtRest };
     })
 }
 

@@ -1,5 +1,6 @@
 //! The command line. What stands here is what `--help` says.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -74,7 +75,13 @@ pub(super) struct RunArguments {
     pub(super) verbose: u8,
     /// What the device under test is.
     #[arg(long, value_enum, default_value = "sim")]
-    pub(super) target: Target,
+    pub(super) target: TargetName,
+    /// The firmware for the target `qemu`, an ELF file [default: builds the project's own].
+    #[arg(long, value_name = "FILE")]
+    pub(super) firmware: Option<PathBuf>,
+    /// How many scenarios run at once [default: one for each core].
+    #[arg(long, short = 'j', value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
     /// How fast time passes for whoever watches: `fast`, `real`, or a factor such as `10x`.
     #[arg(long, value_name = "PACE", value_parser = parse_pace, default_value = "fast")]
     pub(super) pace: Pace,
@@ -104,7 +111,7 @@ pub(super) enum Colour {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Target {
+pub(super) enum TargetName {
     /// The firmware in this process.
     Sim,
     /// The firmware on an emulated RISC-V processor.
@@ -115,7 +122,7 @@ pub(super) enum Target {
     Board,
 }
 
-impl Target {
+impl TargetName {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sim => "sim",

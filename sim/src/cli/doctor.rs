@@ -1,14 +1,13 @@
 //! `hil doctor`: which optional programs are there. The simulator itself needs none.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use super::Exit;
 use super::screen::Screen;
+use crate::executor::qemu::PROGRAM;
+use crate::executor::qemu_firmware::{RUST_TARGET, has_rust_target};
 use crate::timeline::Palette;
 
-/// The processor of the emulated device and of the ESP32-C3, as `rustc` calls it.
-const RUST_TARGET: &str = "riscv32imc-unknown-none-elf";
 /// Where daemons and network tools are; often not in a user's `PATH`.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
 
@@ -24,7 +23,7 @@ struct Tool {
 
 const TOOLS: [Tool; 9] = [
     Tool {
-        programs: &["qemu-system-riscv32"],
+        programs: &[PROGRAM],
         purpose: "runs the firmware on an emulated RISC-V processor (--target qemu)",
         source: "package qemu-system-misc",
     },
@@ -83,7 +82,7 @@ pub(super) fn doctor(screen: &mut Screen) -> Exit {
         missing += usize::from(found.is_none());
         say(&label(tool), width, tool.purpose, tool.source, found, palette, screen);
     }
-    let found = rust_target_folder().map(|_| "installed".to_owned());
+    let found = has_rust_target().then(|| "installed".to_owned());
     missing += usize::from(found.is_none());
     let source = format!("rustup target add {RUST_TARGET}");
     let purpose = "builds the firmware for the emulated processor and the ESP32-C3";
@@ -149,13 +148,4 @@ fn is_program(path: &std::path::Path) -> bool {
 #[cfg(not(unix))]
 fn is_program(path: &std::path::Path) -> bool {
     path.is_file()
-}
-
-/// Where the compiler keeps the target's libraries, if it has them. `rustc` names the folder even when it is
-/// not there.
-fn rust_target_folder() -> Option<PathBuf> {
-    let output =
-        Command::new("rustc").args(["--print", "target-libdir", "--target", RUST_TARGET]).output().ok()?;
-    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-    folder.is_dir().then_some(folder)
 }

@@ -8,7 +8,8 @@ use smoltcp::time::{Duration, Instant};
 
 use super::files::Case;
 use crate::golden;
-use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_watched};
+use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_on};
+use crate::target::Target;
 use crate::trace::Trace;
 
 /// What became of a case.
@@ -51,6 +52,7 @@ pub(super) enum Snapshots {
 /// Runs a case. `watch` is told the virtual time as it passes.
 pub(super) fn execute(
     case: &Case,
+    target: &dyn Target,
     harness: &Harness,
     seed: u64,
     update: bool,
@@ -61,7 +63,7 @@ pub(super) fn execute(
         true
     };
     // A panic in one product's code must not end the run of all other cases. Nothing of the run is used after.
-    let run = AssertUnwindSafe(|| run_watched(&case.scenario, harness, seed, &mut watch_on));
+    let run = AssertUnwindSafe(|| run_on(target, &case.scenario, harness, seed, &mut watch_on));
     match catch_unwind(run) {
         Ok(outcome) => judge(case, outcome, seed, update),
         Err(payload) => Report {
@@ -114,13 +116,14 @@ fn words_of(payload: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
     use crate::scenario::{Scenario, starter};
+    use crate::target::Sim;
 
     #[test]
     fn a_panic_of_the_products_code_fails_the_case_alone() {
         let harness = Harness { application: || panic!("boom"), ..Harness::EXAMPLE };
         let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
         let case = Case { path: "story.yaml".into(), scenario };
-        let report = execute(&case, &harness, DEFAULT_SEED, false, &mut |_| {});
+        let report = execute(&case, &Sim, &harness, DEFAULT_SEED, false, &mut |_| {});
         assert!(matches!(report.fault, Some(Fault::Crash(words)) if words == "boom"));
     }
 }

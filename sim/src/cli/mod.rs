@@ -42,6 +42,7 @@ mod files;
 mod report;
 mod run;
 mod screen;
+mod target;
 mod write;
 
 use std::fmt;

@@ -10,13 +10,15 @@ use std::time::Instant as WallClock;
 
 use smoltcp::time::{Duration, Instant};
 
-use super::arguments::{Pace, RunArguments, Target};
+use super::arguments::{Pace, RunArguments, TargetName};
 use super::execute::{Report, execute};
 use super::files::{Case, load, resolve};
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
+use super::target::prepare;
 use super::{Exit, Trouble};
 use crate::runner::{DEFAULT_SEED, Harness};
+use crate::target::Target;
 use crate::timeline::{Line, Timeline, spoken};
 
 /// How often the progress of a long run is shown, in wall time.
@@ -35,12 +37,13 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
             "name one file: hil run FILE --pace real",
         ));
     }
+    let target = prepare(arguments, screen)?;
     screen.say(headline(arguments, paths.len()));
     let (cases, bad) = load(paths, harness, screen);
     let failed = match (cases.as_slice(), told) {
         ([], _) => 0,
-        (cases, true) => tell_all(cases, bad, arguments, harness, screen),
-        (cases, false) => list(cases, bad, arguments, harness, screen),
+        (cases, true) => tell_all(cases, bad, arguments, &*target, harness, screen),
+        (cases, false) => list(cases, bad, arguments, &*target, harness, screen),
     };
     Ok(match (bad, failed) {
         (0, 0) => Exit::Passed,
@@ -50,16 +53,11 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
 }
 
 fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
-    match arguments.target {
-        Target::Sim => {}
-        Target::Qemu | Target::Wokwi | Target::Board => {
-            let name = arguments.target.name();
-            return Err(Trouble {
-                exit: Exit::Unavailable,
-                what: format!("the target `{name}` is not available: this version runs `sim` only"),
-                hint: "leave --target out to run in the simulator".to_owned(),
-            });
-        }
+    if arguments.update && arguments.target != TargetName::Sim {
+        return Err(Trouble::misuse(
+            "only the simulator writes snapshots; other targets are held against them",
+            "leave --target out, or --update",
+        ));
     }
     if arguments.update && arguments.seed != DEFAULT_SEED {
         return Err(Trouble::misuse(
@@ -75,13 +73,14 @@ fn tell_all(
     cases: &[Case],
     bad: usize,
     arguments: &RunArguments,
+    target: &dyn Target,
     harness: &Harness,
     screen: &mut Screen,
 ) -> usize {
     let started = WallClock::now();
     let mut summary = Summary::new(cases, bad);
     for case in cases {
-        let report = tell(case, arguments, harness, screen);
+        let report = tell(case, arguments, target, harness, screen);
         summary.count(&report);
     }
     if cases.len() > 1 {
@@ -90,7 +89,13 @@ fn tell_all(
     summary.failed()
 }
 
-fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> Report {
+fn tell(
+    case: &Case,
+    arguments: &RunArguments,
+    target: &dyn Target,
+    harness: &Harness,
+    screen: &mut Screen,
+) -> Report {
     let palette = screen.palette();
     screen.say("");
     screen.say(palette.strong(&case.scenario.title));
@@ -100,7 +105,7 @@ fn tell(case: &Case, arguments: &RunArguments, harness: &Harness, screen: &mut S
     let started = WallClock::now();
     let mut shown_at = started;
     let mut events = 0_u32;
-    let report = execute(case, harness, arguments.seed, arguments.update, &mut |now| {
+    let report = execute(case, target, harness, arguments.seed, arguments.update, &mut |now| {
         events = events.wrapping_add(1);
         if events.is_multiple_of(EVENTS_PER_LOOK) && shown_at.elapsed().as_millis() >= PROGRESS_EVERY_MS {
             shown_at = WallClock::now();
@@ -140,13 +145,15 @@ fn list(
     cases: &[Case],
     bad: usize,
     arguments: &RunArguments,
+    target: &dyn Target,
     harness: &Harness,
     screen: &mut Screen,
 ) -> usize {
     let started = WallClock::now();
     let mut summary = Summary::new(cases, bad);
     let next = AtomicUsize::new(0);
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(cases.len());
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = arguments.jobs.map_or_else(cores, NonZero::get).min(cases.len());
     thread::scope(|scope| {
         let (sender, reports) = mpsc::channel::<(usize, Report)>();
         for _ in 0..workers {
@@ -155,7 +162,8 @@ fn list(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { break };
-                    let mut report = execute(case, harness, arguments.seed, arguments.update, &mut |_| {});
+                    let mut report =
+                        execute(case, target, harness, arguments.seed, arguments.update, &mut |_| {});
                     // Traces of many cases at once are large, and a line does not tell them.
                     report.trace = None;
                     if sender.send((index, report)).is_err() {

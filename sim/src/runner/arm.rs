@@ -2,6 +2,7 @@
 //! the story ends.
 
 use firmware_core::hal::ResetCause;
+use hil_link::cut_flash::Cut;
 use hil_link::watch::{self, AtPoint};
 
 use super::steps::CYCLE_PAUSE;
@@ -34,7 +35,10 @@ impl Runner<'_> {
         let Some(node) = self.stage.world.devices.get_mut(device) else { return Ok(()) };
         node.clear_fault();
         match (&arm.what, &arm.at) {
-            (Armed::Cut(point), _) => node.executor.flash().arm_cut(point.operation.0, point.byte),
+            (Armed::Cut(point), _) => {
+                node.executor.flash_state().cut =
+                    Some(Cut { operation: point.operation.0, byte: point.byte });
+            }
             (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
             (Armed::EraseFailure, _) => node.arm_erase_failure(),
             (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(point)) => {

@@ -6,17 +6,18 @@ use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::portal::name::ap_ssid;
 use firmware_core::product::Product;
 use firmware_core::store::{Loaded, Store};
-use hil_link::cut_flash::{CutFlash, SECTOR_LEN};
+use hil_link::cut_flash::{ArrayFlash, CutFlash, FlashState};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
 use super::Harness;
 use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, OldToken, Template};
-use crate::executor::{FLASH_LEN, InProcess, SimFlash};
+use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{self, Between, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
 use crate::secrets::Secrets;
+use crate::target::Target;
 use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
@@ -53,7 +54,14 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn build(scenario: &Scenario, harness: &Harness, seed: u64) -> Self {
+    /// # Errors
+    /// When a device cannot be had: says why.
+    pub(super) fn build(
+        target: &dyn Target,
+        scenario: &Scenario,
+        harness: &Harness,
+        seed: u64,
+    ) -> Result<Self, String> {
         let product = scenario.product.apply(&harness.product).unwrap_or(harness.product);
         let mut stage = Self {
             world: World::new(seed),
@@ -66,7 +74,7 @@ impl Stage {
             tells_why: true,
             secrets: Secrets::of(scenario).into_texts(),
         };
-        stage.add_devices(scenario, harness, product);
+        stage.add_devices(target, scenario, harness, product)?;
         stage.add_phones(scenario, &product);
         stage.add_routers(scenario);
         stage.add_clouds(scenario, &product);
@@ -81,7 +89,7 @@ impl Stage {
         if let Some(between) = &link.partition {
             stage.partition(between);
         }
-        stage
+        Ok(stage)
     }
 
     /// The actor with this name.
@@ -104,11 +112,14 @@ impl Stage {
 
     /// What a device's flash holds, as its next boot would see it.
     pub(super) fn stored(&mut self, device: usize) -> Option<&Loaded> {
-        let flash = self.world.devices.get_mut(device)?.executor.flash();
+        let executor = &mut self.world.devices.get_mut(device)?.executor;
         let kept = self.stored.get_mut(device)?;
-        let wear = [flash.steps(), flash.programs(), erases(flash)];
+        let wear = wear(executor.flash_state());
         if kept.as_ref().is_none_or(|(known, _)| *known != wear) {
-            let mut flash = CutFlash::new(flash.inner().clone());
+            let mut content = ArrayFlash::<FLASH_LEN>::new();
+            // A device that cannot be reached ends the run at its next turn, and says why.
+            executor.read_flash(content.bytes_mut()).ok()?;
+            let mut flash = CutFlash::new(content);
             *kept = Some((wear, Store::new().load(&mut flash).unwrap_or_default()));
         }
         kept.as_ref().map(|(_, loaded)| loaded)
@@ -124,7 +135,7 @@ impl Stage {
     /// the token.
     pub(super) fn note_tokens(&mut self) {
         for index in 0..self.world.devices.len() {
-            let steps = self.world.devices.get_mut(index).map(|device| device.executor.flash().steps());
+            let steps = self.world.devices.get_mut(index).map(|device| device.executor.flash_state().steps);
             let Some((seen_at, steps)) = self.token_seen_at.get_mut(index).zip(steps) else { continue };
             if *seen_at != steps {
                 *seen_at = steps;
@@ -151,17 +162,25 @@ impl Stage {
         self.cloud_ids.get(index).copied().flatten()
     }
 
-    fn add_devices(&mut self, scenario: &Scenario, harness: &Harness, product: Product) {
+    fn add_devices(
+        &mut self,
+        target: &dyn Target,
+        scenario: &Scenario,
+        harness: &Harness,
+        product: Product,
+    ) -> Result<(), String> {
         let uptime = scenario.uptime.unwrap_or(Duration::ZERO);
         for (index, device) in scenario.world.devices.iter().enumerate() {
             let name = device.name.as_str();
-            let mut executor = InProcess::new(harness.application);
+            let mut executor =
+                target.device(harness).map_err(|error| format!("no device for {name}: {error}"))?;
             let seed = self.world.seed_of(&format!("{name} flash"));
-            crate::executor::Executor::flash(&mut executor).set_noise_seed(seed);
-            let node = DeviceNode::new(Box::new(executor), product, device.mac_or_default(index), uptime);
+            executor.flash_state().noise_seed = seed;
+            let node = DeviceNode::new(executor, product, device.mac_or_default(index), uptime);
             let node = self.world.add_device(name, node);
             self.nodes.insert(name.to_owned(), node);
         }
+        Ok(())
     }
 
     fn add_phones(&mut self, scenario: &Scenario, product: &Product) {
@@ -309,8 +328,8 @@ impl Stage {
 /// Bytes done in full, programs begun and erases begun: whatever changes a flash changes one of them.
 type Wear = [u64; 3];
 
-fn erases(flash: &SimFlash) -> u64 {
-    (0..FLASH_LEN / SECTOR_LEN as usize).filter_map(|sector| flash.erases(sector)).map(u64::from).sum()
+fn wear(state: &FlashState) -> Wear {
+    [state.steps, state.programs, state.erases.iter().copied().map(u64::from).sum()]
 }
 
 fn permille(written: Option<Permille>) -> u16 {

@@ -3,6 +3,7 @@
 use super::build::Stage;
 use super::{Runner, StepError};
 use crate::cloud::{self, DeviceId, DeviceStatus};
+use crate::executor::FLASH_LEN;
 use crate::scenario::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
 use crate::trace::What;
 use crate::world::{NodeId, Power};
@@ -157,7 +158,11 @@ impl Stage {
     /// Whether a secret can be read from a device's flash, by whoever takes the chip out.
     fn flash_tells(&mut self, index: usize) -> bool {
         let Some(device) = self.world.devices.get_mut(index) else { return false };
-        let bytes = device.executor.flash().inner().bytes();
+        let mut bytes = [0; FLASH_LEN];
+        // A device that cannot be reached ends the run at its next turn, and says why.
+        if device.executor.read_flash(&mut bytes).is_err() {
+            return false;
+        }
         // Most often nothing is there, and this is asked after each thing that happens.
         if bytes.iter().all(|byte| *byte == ERASED) {
             return false;

@@ -20,6 +20,7 @@ use firmware_core::trace::Event;
 use smoltcp::time::Duration;
 
 use crate::scenario::{Scenario, Step};
+use crate::target::{Sim, Target};
 use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
 use arm::Pending;
@@ -83,6 +84,14 @@ pub struct Outcome {
     pub failure: Option<Failure>,
 }
 
+impl Outcome {
+    /// A run that could not begin.
+    fn failed(why: String) -> Self {
+        let failure = Failure { step: 0, line: 0, what: String::new(), why };
+        Self { trace: Trace::default(), elapsed: Duration::ZERO, failure: Some(failure) }
+    }
+}
+
 /// Why a scenario failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -113,18 +122,23 @@ impl fmt::Display for Failure {
 
 /// Runs a scenario. The same scenario and seed give the same trace, byte for byte.
 pub fn run(scenario: &Scenario, harness: &Harness, seed: u64) -> Outcome {
-    run_watched(scenario, harness, seed, &mut |_| true)
+    run_on(&Sim, scenario, harness, seed, &mut |_| true)
 }
 
-/// Runs a scenario and calls `watch` with the present time after each thing that happens, which may wait a
+/// Runs a scenario with its devices somewhere, and calls `watch` with the present time after each thing that happens, which may wait a
 /// while so that a person can follow. `false` ends the run.
-pub fn run_watched(
+pub fn run_on(
+    target: &dyn Target,
     scenario: &Scenario,
     harness: &Harness,
     seed: u64,
     watch: &mut dyn FnMut(Instant) -> bool,
 ) -> Outcome {
-    let mut runner = Runner::new(scenario, Stage::build(scenario, harness, seed), watch);
+    let stage = match Stage::build(target, scenario, harness, seed) {
+        Ok(stage) => stage,
+        Err(why) => return Outcome::failed(why),
+    };
+    let mut runner = Runner::new(scenario, stage, watch);
     let mut failure = None;
     for (index, step) in scenario.steps.iter().enumerate() {
         let number = index + 1;

@@ -1,16 +1,27 @@
 use super::*;
+use crate::executor::{Executor, ExecutorError, InProcess};
 use crate::scenario::Verb;
 
 const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse } ] }\n\
                      steps:\n  - expect: { store: empty, within: 0s }\n";
 
+/// Devices whose flash holds this.
+struct Holding<'a>(&'a [u8]);
+
+impl Target for Holding<'_> {
+    fn device(&self, harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError> {
+        let mut device = InProcess::new(harness.application);
+        device.flash().inner_mut().bytes_mut()[5_000..][..self.0.len()].copy_from_slice(self.0);
+        Ok(Box::new(device))
+    }
+}
+
 /// Expects an empty store of a device whose flash holds this.
 #[track_caller]
 fn check_empty(held: &[u8], is_met: bool) {
     let scenario = Scenario::parse("story.yaml", STORY).unwrap_or_else(|error| panic!("{error}"));
-    let mut stage = Stage::build(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
-    let flash = stage.world.devices[0].executor.flash().inner_mut();
-    flash.bytes_mut()[5_000..][..held.len()].copy_from_slice(held);
+    let stage = Stage::build(&Holding(held), &scenario, &Harness::EXAMPLE, DEFAULT_SEED)
+        .unwrap_or_else(|error| panic!("{error}"));
     let mut watch = |_| true;
     let mut runner = Runner::new(&scenario, stage, &mut watch);
     let Verb::Expect(expect) = &scenario.steps[0].verb else { panic!("the step expects something") };

@@ -8,12 +8,13 @@ use firmware_core::random::SplitMix64;
 use firmware_core::trace::{Event as DeviceEvent, State};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use hil_link::queues::Effect;
+use hil_link::turn_platform::TurnEnd;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
 use super::{BOOT_TIME, Event, NodeId, World, WorldError};
 use crate::actor::Port;
-use crate::executor::{Executor, Turn};
+use crate::executor::{Executor, ExecutorError};
 use crate::trace::What;
 
 /// A 4 KiB sector takes this long to erase (typical of SPI NOR flash).
@@ -134,12 +135,12 @@ impl DeviceNode {
     /// Lets the next erase fail.
     pub(crate) fn arm_erase_failure(&mut self) {
         self.erase_failure = true;
-        self.executor.flash().arm_erase_failure();
+        self.executor.flash_state().fails_next_erase = true;
     }
 
     /// Whether the fault that was armed last has happened.
     pub(crate) fn fault_fired(&mut self) -> bool {
-        self.fault_fired || (self.erase_failure && !self.executor.flash().is_erase_failure_armed())
+        self.fault_fired || (self.erase_failure && !self.executor.flash_state().fails_next_erase)
     }
 
     /// Forgets an armed fault.
@@ -147,7 +148,7 @@ impl DeviceNode {
         self.brownout = false;
         self.erase_failure = false;
         self.fault_fired = false;
-        self.executor.flash().disarm();
+        self.executor.flash_state().disarm();
         self.executor.queues().watch().disarm();
     }
 
@@ -198,9 +199,18 @@ impl DeviceNode {
     }
 
     /// Starts the firmware, unless the start has been overtaken.
-    pub(super) fn boot(&mut self, now: Instant, epoch: u32, cause: ResetCause, seed: u64) -> bool {
+    ///
+    /// # Errors
+    /// When the device cannot be reached or does not start.
+    pub(super) fn boot(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        cause: ResetCause,
+        seed: u64,
+    ) -> Result<bool, ExecutorError> {
         if epoch != self.epoch || self.power != Power::Starting {
-            return false;
+            return Ok(false);
         }
         self.power = Power::Running;
         self.boots += 1;
@@ -213,11 +223,11 @@ impl DeviceNode {
             cause,
             mac: self.mac,
             product: self.product,
-        });
+        })?;
         if self.is_button_down {
             self.executor.queues().push_button_edge(now, true);
         }
-        true
+        Ok(true)
     }
 }
 
@@ -239,7 +249,15 @@ impl World {
                 self.agenda.set_wake(node, Some(device.busy_until));
                 return;
             }
-            let turn = device.executor.turn(self.now);
+            self.agenda.set_wake(node, None);
+            let until = self.quiet_until();
+            let Some(device) = self.devices.get_mut(index) else { return };
+            let turn = match device.executor.turn(self.now, until) {
+                Ok(turn) => turn,
+                Err(error) => return self.lose_device(index, error),
+            };
+            // Nothing else was to happen before, or the device would not have run ahead.
+            self.now = turn.at;
             let done_at = match self.take_effects(index) {
                 Ok(done_at) => done_at,
                 Err(at) => return self.brown_out(index, at),
@@ -247,17 +265,17 @@ impl World {
             if !self.passes_point(index, done_at) {
                 return self.agenda.set_wake(node, None);
             }
-            match self.unless_inputs_wait(index, turn) {
-                Turn::Wake(Wake::Now) if done_at == self.now => {}
-                Turn::Wake(wake) => return self.on_wake(index, wake, done_at),
-                Turn::PowerLost => {
-                    self.trace.push(self.now, node, What::PowerCut);
-                    if let Some(device) = self.devices.get_mut(index) {
-                        device.fault_fired = true;
-                        device.stop(Power::Off);
-                    }
-                    return self.vanish(node);
+            if turn.end == TurnEnd::PowerLost {
+                self.trace.push(self.now, node, What::PowerCut);
+                if let Some(device) = self.devices.get_mut(index) {
+                    device.fault_fired = true;
+                    device.stop(Power::Off);
                 }
+                return self.vanish(node);
+            }
+            match self.unless_inputs_wait(index, turn.wake) {
+                Wake::Now if done_at == self.now => {}
+                wake => return self.on_wake(index, wake, done_at),
             }
         }
         self.agenda.set_wake(node, Some(self.now));
@@ -286,14 +304,31 @@ impl World {
     }
 
     /// A device that has said a lot leaves inputs for its next turn, which is then due at once.
-    fn unless_inputs_wait(&mut self, index: usize, turn: Turn) -> Turn {
+    fn unless_inputs_wait(&mut self, index: usize, wake: Wake) -> Wake {
         let is_idle = |device: &mut DeviceNode| device.executor.queues().is_idle();
-        match turn {
-            Turn::Wake(Wake::At(..) | Wake::OnEvent) if !self.devices.get_mut(index).is_none_or(is_idle) => {
-                Turn::Wake(Wake::Now)
-            }
-            turn => turn,
+        match wake {
+            Wake::At(..) | Wake::OnEvent if !self.devices.get_mut(index).is_none_or(is_idle) => Wake::Now,
+            wake => wake,
         }
+    }
+
+    /// The time before which nothing happens but by the device whose turn it is.
+    fn quiet_until(&self) -> Instant {
+        if self.agenda.has_due() {
+            return self.now;
+        }
+        // What happens at the limit still belongs to the step.
+        let limit = self.limit + Duration::from_micros(1);
+        self.next_at().map_or(limit, |next| next.min(limit))
+    }
+
+    /// A device that cannot be reached any more ends the run.
+    pub(super) fn lose_device(&mut self, index: usize, error: ExecutorError) {
+        if let Some(device) = self.devices.get_mut(index) {
+            device.stop(Power::Off);
+        }
+        self.vanish(NodeId::Device(index));
+        self.error = Some(WorldError::Device(index, error));
     }
 
     fn on_wake(&mut self, index: usize, wake: Wake, done_at: Instant) {

@@ -7,6 +7,7 @@
 mod agenda;
 mod air;
 mod device;
+mod error;
 mod link;
 mod queue;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
 use device::Follow;
 pub use device::{DeviceNode, Power};
+pub use error::WorldError;
 use link::Link;
 pub use link::LinkFaults;
 use queue::EventQueue;
@@ -78,31 +80,6 @@ pub enum Step {
     NothingPending,
 }
 
-/// Why a run cannot go on.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum WorldError {
-    /// Actors keep waking each other and the clock does not move.
-    #[error("no time passes: {steps} steps at {at}, the last of them for {last:?} ({reason})")]
-    Stalled {
-        /// How many steps.
-        steps: u32,
-        /// The time that stands still.
-        at: Instant,
-        /// Who was polled last.
-        last: NodeId,
-        /// Why, as far as it is known.
-        reason: String,
-    },
-    /// More happened to a device's radio in one turn than the seam has room for.
-    #[error(
-        "device {0} was told more in one turn than the link holds: more than 70 networks in one scan, perhaps"
-    )]
-    InputsLost(usize),
-    /// A device said more in one turn than the seam has room for.
-    #[error("device {0} produced more effects in one turn than the link holds")]
-    EffectsLost(usize),
-}
-
 /// What an actor of each kind asks of the world, empty between two polls: the lists are worth keeping.
 #[derive(Default)]
 struct Outboxes {
@@ -114,6 +91,8 @@ struct Outboxes {
 /// Everything that exists in one run.
 pub struct World {
     now: Instant,
+    /// Until when the present step may go.
+    limit: Instant,
     queue: EventQueue<Event>,
     air: Air,
     internet: BTreeMap<[u8; 6], NodeId>,
@@ -139,6 +118,7 @@ impl World {
     pub fn new(seed: u64) -> Self {
         Self {
             now: Instant::ZERO,
+            limit: Instant::ZERO,
             queue: EventQueue::new(),
             air: Air::default(),
             internet: BTreeMap::new(),
@@ -325,6 +305,7 @@ impl World {
             self.now = self.now.max(limit);
             return Ok(Step::LimitReached);
         }
+        self.limit = limit;
         if next > self.now {
             self.now = next;
             self.steps_at_now = 0;
@@ -438,10 +419,11 @@ impl World {
     fn boot(&mut self, device: usize, epoch: u32, cause: ResetCause) {
         let node = NodeId::Device(device);
         let seed = self.seed_of(self.trace.name(node));
-        if let Some(device) = self.devices.get_mut(device)
-            && device.boot(self.now, epoch, cause, seed)
-        {
-            self.agenda.make_due(node);
+        let Some(starting) = self.devices.get_mut(device) else { return };
+        match starting.boot(self.now, epoch, cause, seed) {
+            Ok(true) => self.agenda.make_due(node),
+            Ok(false) => {}
+            Err(error) => self.lose_device(device, error),
         }
     }
 

@@ -3,6 +3,7 @@
 use firmware_core::Duration;
 use firmware_core::config::Config;
 use firmware_core::hal::RadioCommand;
+use firmware_core::portal::routes::Route;
 use firmware_core::trace::{Event, State, Stored};
 
 use crate::support::{Bench, TOKEN, network};
@@ -47,7 +48,10 @@ fn it_is_stored_before_the_phone_is_told() {
         .map(|(_, event)| event)
         .filter(|event| matches!(event, Event::Stored(_) | Event::Request { .. }))
         .collect();
-    assert_eq!(order, [&Event::Stored(Stored::Trial), &Event::Request { route: "/config", status: 200 }]);
+    assert_eq!(
+        order,
+        [&Event::Stored(Stored::Trial), &Event::Request { route: Some(Route::Config), status: 200 }]
+    );
     assert_eq!(stored(&mut bench).passphrase.expose(), b"correct horse");
 }
 

@@ -2,6 +2,7 @@
 
 use firmware_core::Duration;
 use firmware_core::hal::RadioCommand;
+use firmware_core::portal::routes::Route;
 use firmware_core::trace::Event;
 
 use crate::support::{Bench, network};
@@ -108,7 +109,7 @@ fn a_phone_that_asks_again_and_again_keeps_nobody_from_the_list() {
     bench.reply(conn).assert(200);
     bench.reply(last).assert(200);
     assert_eq!(scans(&bench), 1);
-    let answered = Event::Request { route: "/wifi_scan.json", status: 200 };
+    let answered = Event::Request { route: Some(Route::WifiScan), status: 200 };
     assert_eq!(bench.count_told(|event| *event == answered), 2, "who has gone is not answered");
 }
 

@@ -19,8 +19,9 @@ use firmware_core::trace::{Event, State};
 use firmware_core::{Duration, Instant};
 use hil_link::cut_flash::{ArrayFlash, CutFlash};
 use hil_link::queues::Effect;
+use hil_link::turn_platform::TurnEnd;
 use hil_sim::actor::soonest;
-use hil_sim::executor::{Executor, FLASH_LEN, InProcess, Turn};
+use hil_sim::executor::{Executor, FLASH_LEN, InProcess};
 use hil_sim::stack::Frame;
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
@@ -378,7 +379,7 @@ impl Bench {
         self.boot_at = None;
         self.running = true;
         self.wake = Some(self.now);
-        self.device.boot(Boot {
+        let started = self.device.boot(Boot {
             now: self.now,
             uptime: Duration::ZERO,
             seed: 7 + self.boots,
@@ -386,33 +387,34 @@ impl Bench {
             mac: MAC,
             product: self.product,
         });
+        assert_eq!(started, Ok(()));
     }
 
     #[track_caller]
     fn turn(&mut self) {
         for polls in 0.. {
             assert!(polls < POLLS_MAX, "the device asks to be polled at once again and again");
-            let turn = self.device.turn(self.now);
+            let turn = self.device.turn(self.now, self.now).expect("a device in process is there");
             self.take_effects();
-            match turn {
-                Turn::Wake(Wake::Now) => {}
-                Turn::Wake(Wake::At(at, reason)) => {
+            assert_eq!(turn.end, TurnEnd::Alive, "nobody cut the power");
+            match turn.wake {
+                Wake::Now => {}
+                Wake::At(at, reason) => {
                     assert!(at > self.now, "a wake in the past for {reason:?}");
                     self.wake = Some(at);
                     return;
                 }
-                Turn::Wake(Wake::OnEvent) => {
+                Wake::OnEvent => {
                     self.wake = None;
                     return;
                 }
-                Turn::Wake(Wake::Reboot(cause)) => {
+                Wake::Reboot(cause) => {
                     self.device.power_off();
                     self.running = false;
                     self.radio.clear();
                     self.boot_at = Some((self.now + BOOT_TIME, cause));
                     return;
                 }
-                Turn::PowerLost => panic!("nobody cut the power"),
             }
         }
     }

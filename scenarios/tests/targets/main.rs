@@ -1,0 +1,91 @@
+//! Every scenario with its device at the other end of a line: in a thread behind the link, on a clean line and
+//! on a noisy one, and in QEMU. Story and exact trace are those of the simulator, from the same files.
+//!
+//! What QEMU needs is optional. Without it those tests are ignored and say what is missing; with
+//! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
+
+mod loopback;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
+use hil_sim::executor::qemu_firmware;
+use hil_sim::golden;
+use hil_sim::runner::{DEFAULT_SEED, Harness, run_on};
+use hil_sim::scenario::Scenario;
+use hil_sim::target::Target;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use loopback::Loopback;
+
+/// Set where everything optional must be there.
+const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
+/// Cases that run over a noisy line as well: a setup, one with power cuts, one with two devices.
+const NOISY: [&str; 3] = ["first-setup", "power-cut-during-move", "two-devices"];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let files = scenarios::files().expect("the folder of scenarios can be read");
+    let mut trials = Vec::new();
+    for file in &files {
+        let name = scenarios::name(file);
+        trials.push(trial(format!("{name} over the link"), file, Arc::new(Loopback::clean())));
+        if NOISY.contains(&name.as_str()) {
+            trials.push(trial(format!("{name} over a noisy link"), file, Arc::new(Loopback::noisy())));
+        }
+    }
+    match qemu() {
+        Ok(qemu) => {
+            let qemu = Arc::new(qemu);
+            trials.extend(files.iter().map(|file| {
+                trial(
+                    format!("{} on qemu", scenarios::name(file)),
+                    file,
+                    Arc::clone(&qemu) as Arc<dyn Target + Send>,
+                )
+            }));
+        }
+        Err(missing) => trials.extend(files.iter().map(|file| skipped(file, &missing))),
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The emulator with the project's own firmware, or what is missing.
+fn qemu() -> Result<Qemu, String> {
+    let program = Qemu::find().ok_or_else(|| format!("{PROGRAM} is missing (package {PACKAGE})"))?;
+    let firmware = qemu_firmware::build().map_err(|error| format!("{error} ({})", error.hint()))?;
+    Ok(Qemu::new(program, firmware))
+}
+
+fn skipped(file: &Path, missing: &str) -> Trial {
+    let must = std::env::var_os(REQUIRE_ALL).is_some();
+    let why = missing.to_owned();
+    let trial = Trial::test(format!("{} on qemu", scenarios::name(file)), move || Err(Failed::from(why)));
+    trial.with_kind(format!("skipped: {missing}")).with_ignored_flag(!must)
+}
+
+fn trial(name: String, file: &Path, target: Arc<dyn Target + Send>) -> Trial {
+    let file = PathBuf::from(file);
+    Trial::test(name, move || check(&file, &*target))
+}
+
+fn check(file: &Path, target: &dyn Target) -> Result<(), Failed> {
+    let scenario = Scenario::load(file).map_err(|error| Failed::from(error.to_string()))?;
+    let outcome = run_on(target, &scenario, &Harness::EXAMPLE, DEFAULT_SEED, &mut |_| true);
+    if let Some(failure) = outcome.failure {
+        return Err(format!("{}: {failure}", file.display()).into());
+    }
+    compare("story", &golden::story_path(file), &outcome.trace.story())?;
+    compare("exact trace", &golden::exact_path(file), &outcome.trace.exact())
+}
+
+fn compare(what: &str, path: &Path, found: &str) -> Result<(), Failed> {
+    let expected = golden::read(path)?.ok_or_else(|| format!("{} is missing", path.display()))?;
+    let found = golden::normalized(found);
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!("the {what} differs from {}:\n{}", path.display(), golden::diff(&expected, &found)).into())
+}

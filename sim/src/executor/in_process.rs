@@ -1,0 +1,77 @@
+//! The firmware as a library call in this process.
+
+use firmware_core::Instant;
+use firmware_core::application::Application;
+use firmware_core::device::Device;
+use firmware_core::hal::{Boot, Wake};
+use hil_link::cut_flash::{ArrayFlash, CutFlash, FlashState};
+use hil_link::queues::Queues;
+use hil_link::turn::{self, Turn};
+use hil_link::turn_platform::{TurnEnd, TurnPlatform};
+
+use super::{Executor, ExecutorError, FLASH_LEN};
+use crate::buffers::host_buffers;
+
+/// The firmware as a library call in this process.
+pub struct InProcess<A> {
+    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>>>,
+    device: Option<Box<Device<A>>>,
+    application: fn() -> A,
+}
+
+impl<A: Application> InProcess<A> {
+    /// A device without power, its flash erased. `application` makes the product's code afresh at each boot.
+    pub fn new(application: fn() -> A) -> Self {
+        // Made where it stays: queues and flash are too large to be moved about.
+        Self { platform: Box::default(), device: None, application }
+    }
+}
+
+impl<A> InProcess<A> {
+    /// The flash, to put an image there or to look at it.
+    pub fn flash(&mut self) -> &mut CutFlash<ArrayFlash<FLASH_LEN>> {
+        self.platform.flash_mut()
+    }
+}
+
+impl<A: Application> Executor for InProcess<A> {
+    fn boot(&mut self, boot: Boot) -> Result<(), ExecutorError> {
+        self.platform.power_on();
+        let buffers = host_buffers(&boot.product, boot.mac);
+        let application = (self.application)();
+        let device = Device::boot(boot, buffers, &mut *self.platform, application);
+        self.device = Some(Box::new(device));
+        Ok(())
+    }
+
+    fn turn(&mut self, now: Instant, until: Instant) -> Result<Turn, ExecutorError> {
+        let Some(device) = &mut self.device else {
+            return Ok(Turn { at: now, wake: Wake::OnEvent, end: TurnEnd::PowerLost });
+        };
+        let turn = turn::run(device, &mut *self.platform, now, until);
+        if turn.end == TurnEnd::PowerLost {
+            self.device = None;
+        }
+        Ok(turn)
+    }
+
+    fn queues(&mut self) -> &mut Queues {
+        self.platform.queues()
+    }
+
+    fn flash_state(&mut self) -> &mut FlashState {
+        self.platform.flash_mut().state_mut()
+    }
+
+    fn read_flash(&mut self, content: &mut [u8]) -> Result<(), ExecutorError> {
+        let bytes = self.platform.flash_mut().inner().bytes();
+        content.copy_from_slice(&bytes[..content.len()]);
+        Ok(())
+    }
+
+    fn power_off(&mut self) {
+        self.device = None;
+        self.platform.queues().clear_inputs();
+        self.platform.queues().clear_effects();
+    }
+}
