@@ -1,0 +1,43 @@
+//! Reset and exit, by the machine's test device.
+
+use riscv_rt::TrapFrame;
+
+/// SiFive's test device.
+const TEST: *mut u32 = 0x0010_0000 as *mut u32;
+/// Ends the emulator with the status in the upper half.
+const TEST_FAIL: u32 = 0x3333;
+/// Resets the machine within the emulator.
+const TEST_RESET: u32 = 0x7777;
+
+/// The exit status after a panic.
+pub const EXIT_PANIC: u16 = 101;
+/// The exit status when the line is gone.
+pub const EXIT_LINE: u16 = 1;
+
+/// Resets the machine: RAM is loaded again, flash stays.
+pub fn reset() -> ! {
+    write_test(TEST_RESET)
+}
+
+/// Ends the emulator.
+pub fn exit(status: u16) -> ! {
+    write_test(u32::from(status) << 16 | TEST_FAIL)
+}
+
+fn write_test(value: u32) -> ! {
+    // SAFETY: the machine has its test device there, and it takes whole words.
+    unsafe { TEST.write_volatile(value) };
+    loop {
+        riscv::asm::wfi();
+    }
+}
+
+/// A fault of the processor is a panic with its cause.
+#[unsafe(no_mangle)]
+#[expect(non_snake_case, reason = "the runtime looks for this name")]
+fn ExceptionHandler(_frame: &TrapFrame) -> ! {
+    let cause = riscv::register::mcause::read().code();
+    let at = riscv::register::mepc::read();
+    let value = riscv::register::mtval::read();
+    panic!("exception {cause} at {at:#010x}, value {value:#010x}")
+}
