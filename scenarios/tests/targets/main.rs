@@ -4,6 +4,8 @@
 //! What QEMU needs is optional. Without it those tests are ignored and say what is missing; with
 //! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
 
+#[cfg(unix)]
+mod kill;
 mod loopback;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +41,13 @@ fn main() -> ExitCode {
     match qemu() {
         Ok(qemu) => {
             let qemu = Arc::new(qemu);
+            #[cfg(unix)]
+            trials.push({
+                let qemu = Arc::clone(&qemu);
+                Trial::test("a killed emulator leaves the old state or the new one", move || {
+                    kill::leaves_the_old_state_or_the_new_one(&qemu)
+                })
+            });
             trials.extend(files.iter().map(|file| {
                 trial(
                     format!("{} on qemu", scenarios::name(file)),

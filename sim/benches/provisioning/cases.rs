@@ -7,8 +7,9 @@ use firmware_core::application::Application;
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::random::fnv1a64;
-use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run};
+use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run_on};
 use hil_sim::scenario::{Power, Scenario, Verb};
+use hil_sim::target::{Sim, Target};
 
 /// A product whose code does nothing.
 pub(crate) const SILENT: Harness =
@@ -37,7 +38,12 @@ impl Case {
 
     /// Runs the scenario, which must pass: a failed run costs something else.
     pub(crate) fn run(&self) -> Outcome {
-        let outcome = run(&self.scenario, &self.harness, DEFAULT_SEED);
+        self.run_on(&Sim)
+    }
+
+    /// Runs the scenario with its devices there.
+    pub(crate) fn run_on(&self, target: &dyn Target) -> Outcome {
+        let outcome = run_on(target, &self.scenario, &self.harness, DEFAULT_SEED, &mut |_| true);
         if let Some(failure) = &outcome.failure {
             panic!("{}: {failure}", self.scenario.title);
         }

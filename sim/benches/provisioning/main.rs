@@ -12,6 +12,8 @@ mod table;
 use std::time::{Duration, Instant};
 
 use cases::{Case, Length};
+use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
+use hil_sim::executor::qemu_firmware;
 use table::{Row, grouped, permille};
 
 /// Instructions of a full provisioning.
@@ -24,6 +26,9 @@ const RATE_MIN: u64 = 5_000;
 const SHORT_CASE_MAX: Duration = Duration::from_millis(50);
 /// Fifty days online at a heartbeat of 40 s.
 const FIFTY_DAYS_MAX: Duration = Duration::from_millis(1_500);
+
+/// A setup with its device in QEMU.
+const QEMU_MAX: Duration = Duration::from_millis(500);
 
 /// Provisionings in one round, and rounds of which the best counts.
 const PROVISIONINGS: u32 = 500;
@@ -49,6 +54,7 @@ fn main() {
     measure_rate(&mut rows);
     measure_instructions(&mut rows);
     measure_long_cases(&mut rows);
+    measure_qemu(&mut rows);
     table::print(&rows);
 }
 
@@ -113,6 +119,21 @@ fn measure_long_cases(rows: &mut Vec<Row>) {
         let frames = case.run().trace.frame_count();
         let best = best_of(LONG_ROUNDS, || drop(case.run()));
         rows.push(Row::time(what, best, bar).with_detail(format!("{} frames", grouped(frames))));
+    }
+}
+
+/// A whole setup with the device in QEMU, the emulator's start and end included.
+fn measure_qemu(rows: &mut Vec<Row>) {
+    let what = "a first setup in QEMU";
+    let Some(program) = Qemu::find() else {
+        return rows.push(Row::note(what, format!("{PROGRAM} is missing (package {PACKAGE})")));
+    };
+    match qemu_firmware::build() {
+        Ok(firmware) => {
+            let (qemu, case) = (Qemu::new(program, firmware), cases::first_setup());
+            rows.push(Row::time(what, best_of(ROUNDS, || drop(case.run_on(&qemu))), Some(QEMU_MAX)));
+        }
+        Err(error) => rows.push(Row::note(what, error.to_string())),
     }
 }
 

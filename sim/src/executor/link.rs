@@ -106,6 +106,11 @@ impl<L: Line> OverLink<L> {
         Err(link.silence())
     }
 
+    /// The line, for what only it can do.
+    pub fn line_mut(&mut self) -> &mut L {
+        &mut self.line
+    }
+
     /// Adds a request to what is sent next.
     fn push(&mut self, request: &Request<'_>) {
         let bytes = encode(request, &mut self.room).expect("every request fits a message");

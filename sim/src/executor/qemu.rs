@@ -137,6 +137,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The number of the emulator's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the emulator wherever it is, as a power cut would, and starts another one with the same flash.
     ///
     /// # Errors
