@@ -7,7 +7,7 @@ use firmware_core::application::Application;
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::random::fnv1a64;
-use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run_on};
+use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run, run_on};
 use hil_sim::scenario::{Power, Scenario, Verb};
 use hil_sim::target::{Sim, Target};
 
