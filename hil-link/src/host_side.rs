@@ -85,7 +85,7 @@ pub enum Fault {
 }
 
 impl HostSide {
-    /// Begins a new session; [`write_boot`](Self::write_boot) says so to the device.
+    /// Begins a new session; [`boot_request`](Self::boot_request) says so to the device.
     pub fn begin_session(&mut self, queues: &mut Queues, flash: &FlashState) {
         queues.clear_inputs();
         queues.clear_effects();

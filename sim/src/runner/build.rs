@@ -47,6 +47,8 @@ pub(super) struct Stage {
     token_seen_at: Vec<u64>,
     /// What each device's flash held, and how much had been done to it then.
     stored: Vec<Option<(Wear, Loaded)>>,
+    /// Whether each device's flash told a secret, and how much had been done to it then.
+    pub(super) told: Vec<Option<(Wear, bool)>>,
     /// Whether a check that fails says why.
     pub(super) tells_why: bool,
     /// What must not appear in anything the run says.
@@ -71,6 +73,7 @@ impl Stage {
             cloud_ids: vec![None; scenario.world.devices.len()],
             token_seen_at: vec![0; scenario.world.devices.len()],
             stored: vec![None; scenario.world.devices.len()],
+            told: vec![None; scenario.world.devices.len()],
             tells_why: true,
             secrets: Secrets::of(scenario).into_texts(),
         };
@@ -326,9 +329,9 @@ impl Stage {
 }
 
 /// Bytes done in full, programs begun and erases begun: whatever changes a flash changes one of them.
-type Wear = [u64; 3];
+pub(super) type Wear = [u64; 3];
 
-fn wear(state: &FlashState) -> Wear {
+pub(super) fn wear(state: &FlashState) -> Wear {
     [state.steps, state.programs, state.erases.iter().copied().map(u64::from).sum()]
 }
 

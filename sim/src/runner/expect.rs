@@ -1,6 +1,6 @@
 //! What is expected, and whether it is so.
 
-use super::build::Stage;
+use super::build::{Stage, wear};
 use super::{Runner, StepError};
 use crate::cloud::{self, DeviceId, DeviceStatus};
 use crate::executor::FLASH_LEN;
@@ -155,23 +155,25 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether a secret can be read from a device's flash, by whoever takes the chip out.
+    /// Whether a secret can be read from a device's flash, by whoever takes the chip out. Flash to which nothing has
+    /// been done since is not searched again: this is asked after each thing that happens.
     fn flash_tells(&mut self, index: usize) -> bool {
         let Some(device) = self.world.devices.get_mut(index) else { return false };
-        let mut bytes = [0; FLASH_LEN];
-        // A device that cannot be reached ends the run at its next turn, and says why.
-        if device.executor.read_flash(&mut bytes).is_err() {
-            return false;
+        let wear = wear(device.executor.flash_state());
+        let Some(told) = self.told.get_mut(index) else { return false };
+        if let Some((_, tells)) = told.filter(|(known, _)| *known == wear) {
+            return tells;
         }
-        // Most often nothing is there, and this is asked after each thing that happens.
-        if bytes.iter().all(|byte| *byte == ERASED) {
+        let mut content = [0; FLASH_LEN];
+        // A device that cannot be reached ends the run at its next turn, and says why.
+        if device.executor.read_flash(&mut content).is_err() {
             return false;
         }
         // No text contains the byte that erased flash holds.
-        let mut pieces = bytes.split(|byte| *byte == ERASED).filter(|piece| !piece.is_empty());
-        let tells =
-            |piece: &[u8], secret: &String| piece.windows(secret.len()).any(|part| part == secret.as_bytes());
-        pieces.any(|piece| self.secrets.iter().any(|secret| tells(piece, secret)))
+        let mut pieces = content.split(|byte| *byte == ERASED).filter(|piece| !piece.is_empty());
+        let tells = pieces.any(|piece| self.secrets.iter().any(|secret| holds(piece, secret)));
+        *told = Some((wear, tells));
+        tells
     }
 
     fn router_ssid(&self, name: &str) -> Option<firmware_core::config::Ssid> {
@@ -269,4 +271,9 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// Whether a text stands somewhere in these bytes.
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
