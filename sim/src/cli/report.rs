@@ -229,7 +229,9 @@ fn command(case: &Case, arguments: &RunArguments) -> String {
         "sim" => String::new(),
         target => format!(" --target {target}"),
     };
-    format!("{program} run {}{target}", quoted(&case.path))
+    let firmware = arguments.firmware.as_ref();
+    let firmware = firmware.map_or_else(String::new, |file| format!(" --firmware {}", quoted(file)));
+    format!("{program} run {}{target}{firmware}", quoted(&case.path))
 }
 
 /// What a case is called in a list: its file's name.

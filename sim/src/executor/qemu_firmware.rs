@@ -20,7 +20,7 @@ pub enum BuildError {
     #[error("the firmware cannot be built: Rust lacks the target {RUST_TARGET}")]
     NoTarget,
     /// Cargo cannot be started.
-    #[error("cargo cannot be started to build the firmware: {0}")]
+    #[error("rustc or cargo cannot be started to build the firmware: {0}")]
     NoCargo(#[from] io::Error),
     /// The firmware does not compile; what cargo said.
     #[error("the firmware does not build:\n{0}")]
@@ -52,7 +52,7 @@ pub fn build() -> Result<PathBuf, BuildError> {
     if !folder.is_dir() {
         return Err(BuildError::NoSource(folder));
     }
-    if !has_rust_target() {
+    if !rust_target_folder()?.is_dir() {
         return Err(BuildError::NoTarget);
     }
     let target_folder = folder.join("target");
@@ -69,10 +69,14 @@ pub fn build() -> Result<PathBuf, BuildError> {
 
 /// Whether the standard library for the emulated processor is installed.
 pub fn has_rust_target() -> bool {
-    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", RUST_TARGET]).output();
-    asked.is_ok_and(|output| {
-        output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-    })
+    rust_target_folder().is_ok_and(|folder| folder.is_dir())
+}
+
+/// Where the standard library for the emulated processor is, or would be.
+fn rust_target_folder() -> io::Result<PathBuf> {
+    let output =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", RUST_TARGET]).output()?;
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 fn folder() -> PathBuf {

@@ -176,7 +176,7 @@ impl Stage {
         for (index, device) in scenario.world.devices.iter().enumerate() {
             let name = device.name.as_str();
             let mut executor =
-                target.device(harness).map_err(|error| format!("no device for {name}: {error}"))?;
+                target.device(harness).map_err(|error| format!("`{name}` does not start: {error}"))?;
             let seed = self.world.seed_of(&format!("{name} flash"));
             executor.flash_state().noise_seed = seed;
             let node = DeviceNode::new(executor, product, device.mac_or_default(index), uptime);
