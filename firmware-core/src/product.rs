@@ -15,6 +15,17 @@ pub const DEFAULT_VENDOR: &str = "Blynk";
 ///     firmware_type: "", captive_portal: false,
 /// }) { Ok(product) => product, Err(_) => panic!("the product's identity is not valid") };
 /// ```
+///
+/// The same with an empty template id, or a malformed one, does not compile:
+///
+/// ```compile_fail,E0080
+/// use firmware_core::product::{Identity, Product};
+/// const LAMP: Product = match Product::new(Identity {
+///     template_id: "", template_name: "Smart Lamp", firmware_version: "1.2.0",
+///     build: "Nov 22 2026 10:00:00", board: "ESP32-C3", vendor: "Blynk",
+///     firmware_type: "", captive_portal: false,
+/// }) { Ok(product) => product, Err(_) => panic!("the product's identity is not valid") };
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Product {
     identity: Identity<'static>,
