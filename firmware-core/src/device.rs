@@ -91,6 +91,8 @@ impl<A: Application> Device<A> {
     ///
     /// Only flash decides: a trial with attempts left is tried; else the newest valid configuration is used;
     /// else the access point opens.
+    // Not inlined, so that a profile of the host tells the product's work from the host's.
+    #[inline(never)]
     pub fn boot(boot: Boot, buffers: Buffers, platform: &mut impl Platform, application: A) -> Self {
         let mut random = SplitMix64::new(boot.seed);
         let mut store = Store::new();
@@ -142,6 +144,8 @@ impl<A: Application> Device<A> {
     }
 
     /// Does everything that is due and says what the device wants next.
+    // Not inlined, for the same reason as `boot`.
+    #[inline(never)]
     pub fn poll<P: Platform>(&mut self, now: Instant, platform: &mut P) -> Wake {
         let mut busy = true;
         let mut application_is_due = true;

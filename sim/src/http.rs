@@ -4,6 +4,8 @@
 //! It knows no method, status or body. The device takes requests apart with code of its own in
 //! `firmware-core`, on purpose: two implementations check each other.
 
+use memchr::memchr;
+
 /// The start line and the fields of a message.
 #[derive(Clone, Debug)]
 pub(crate) struct Head<'a> {
@@ -30,7 +32,7 @@ pub(crate) fn read_head(bytes: &[u8]) -> Option<Result<Head<'_>, Malformed>> {
     let mut fields = Vec::with_capacity(FIELDS_USUAL);
     let mut rest = bytes;
     loop {
-        let end = position(rest, b'\n')?;
+        let end = memchr(b'\n', rest)?;
         // A line may end without a carriage return (RFC 9112 section 2.2).
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         rest = &rest[end + 1..];
@@ -48,15 +50,10 @@ pub(crate) fn read_head(bytes: &[u8]) -> Option<Result<Head<'_>, Malformed>> {
     }
 }
 
-/// Splits at the first `separator`, which must be ASCII. `str::split_once` sets out to search long texts, which
-/// costs more than looking at the few bytes of a line.
+/// Splits at the first `separator`, which must be ASCII.
 pub(crate) fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
-    let at = position(text.as_bytes(), separator)?;
+    let at = memchr(separator, text.as_bytes())?;
     Some((&text[..at], &text[at + 1..]))
-}
-
-fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == wanted)
 }
 
 impl<'a> Head<'a> {

@@ -130,6 +130,8 @@ impl Store {
     ///
     /// # Errors
     /// When flash cannot be read. A repair that fails is no error here, see [`Loaded::repair_failed`].
+    // Not inlined, so that a profile of the host tells the product's work from the host's.
+    #[inline(never)]
     pub fn load<F: NorFlash>(&mut self, flash: &mut F) -> Result<Loaded, StoreError> {
         *self = Self::new();
         check_capacity(flash)?;

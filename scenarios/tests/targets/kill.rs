@@ -66,7 +66,7 @@ fn store(qemu: &Qemu, kill_after: Option<Duration>) -> Result<(Duration, Loaded)
     }
     device.line_mut().kill()?;
     let mut content = ArrayFlash::<FLASH_LEN>::new();
-    device.read_flash(content.bytes_mut())?;
+    content.bytes_mut().copy_from_slice(&device.flash()?);
     let loaded = Store::new().load(&mut CutFlash::new(content));
     Ok((took, loaded.map_err(|error| format!("the flash cannot be read: {error:?}"))?))
 }

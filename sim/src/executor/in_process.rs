@@ -1,5 +1,7 @@
 //! The firmware as a library call in this process.
 
+use std::borrow::Cow;
+
 use firmware_core::Instant;
 use firmware_core::application::Application;
 use firmware_core::device::Device;
@@ -29,7 +31,7 @@ impl<A: Application> InProcess<A> {
 
 impl<A> InProcess<A> {
     /// The flash, to put an image there or to look at it.
-    pub fn flash(&mut self) -> &mut CutFlash<ArrayFlash<FLASH_LEN>> {
+    pub fn flash_mut(&mut self) -> &mut CutFlash<ArrayFlash<FLASH_LEN>> {
         self.platform.flash_mut()
     }
 }
@@ -39,8 +41,9 @@ impl<A: Application> Executor for InProcess<A> {
         self.platform.power_on();
         let buffers = host_buffers(&boot.product, boot.mac);
         let application = (self.application)();
-        let device = Device::boot(boot, buffers, &mut *self.platform, application);
-        self.device = Some(Box::new(device));
+        // Made where it stays, as on a board: it is large.
+        let room = Box::new_uninit();
+        self.device = Some(Box::write(room, Device::boot(boot, buffers, &mut *self.platform, application)));
         Ok(())
     }
 
@@ -63,10 +66,8 @@ impl<A: Application> Executor for InProcess<A> {
         self.platform.flash_mut().state_mut()
     }
 
-    fn read_flash(&mut self, content: &mut [u8]) -> Result<(), ExecutorError> {
-        let bytes = self.platform.flash_mut().inner().bytes();
-        content.copy_from_slice(&bytes[..content.len()]);
-        Ok(())
+    fn flash(&mut self) -> Result<Cow<'_, [u8]>, ExecutorError> {
+        Ok(Cow::Borrowed(self.platform.flash_mut().inner().bytes()))
     }
 
     fn power_off(&mut self) {

@@ -3,6 +3,7 @@
 //! Real time matters here and nowhere else in a run, and only for how long to wait for an answer. What the
 //! answer is does not depend on it.
 
+use std::borrow::Cow;
 use std::io;
 
 use firmware_core::Instant;
@@ -14,7 +15,7 @@ use hil_link::turn::Turn;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
 use hil_link::wire::{FLASH_CONTENT_LEN_MAX, PROTOCOL, Refusal, Request, Response};
 
-use super::{Executor, ExecutorError};
+use super::{Executor, ExecutorError, FLASH_LEN};
 
 /// Bytes taken from the line at once.
 const READ_LEN: usize = 16 * 1_024;
@@ -284,7 +285,8 @@ impl<L: Line> Executor for OverLink<L> {
         &mut self.state
     }
 
-    fn read_flash(&mut self, content: &mut [u8]) -> Result<(), ExecutorError> {
+    fn flash(&mut self) -> Result<Cow<'_, [u8]>, ExecutorError> {
+        let mut content = vec![0; FLASH_LEN];
         let mut offset = 0;
         for piece in content.chunks_mut(FLASH_CONTENT_LEN_MAX) {
             let len = u16::try_from(piece.len()).unwrap_or(u16::MAX);
@@ -294,7 +296,7 @@ impl<L: Line> Executor for OverLink<L> {
             rest.fill(0xFF);
             offset += u32::from(len);
         }
-        Ok(())
+        Ok(Cow::Owned(content))
     }
 
     fn power_off(&mut self) {

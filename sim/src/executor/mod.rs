@@ -6,6 +6,8 @@ mod link;
 pub mod qemu;
 pub mod qemu_firmware;
 
+use std::borrow::Cow;
+
 use firmware_core::Instant;
 use firmware_core::hal::Boot;
 use hil_link::cut_flash::FlashState;
@@ -37,11 +39,11 @@ pub trait Executor {
     fn queues(&mut self) -> &mut Queues;
     /// What is armed in the flash and what was counted there, between turns.
     fn flash_state(&mut self) -> &mut FlashState;
-    /// Reads the flash from its start, whether the device has power or not.
+    /// What the flash holds, [`FLASH_LEN`] bytes, whether the device has power or not.
     ///
     /// # Errors
     /// When the device cannot be reached. In process it always can.
-    fn read_flash(&mut self, content: &mut [u8]) -> Result<(), ExecutorError>;
+    fn flash(&mut self) -> Result<Cow<'_, [u8]>, ExecutorError>;
     /// Stops the firmware without a word.
     fn power_off(&mut self);
 }

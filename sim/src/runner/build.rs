@@ -6,7 +6,7 @@ use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::portal::name::ap_ssid;
 use firmware_core::product::Product;
 use firmware_core::store::{Loaded, Store};
-use hil_link::cut_flash::{ArrayFlash, CutFlash, FlashState};
+use hil_link::cut_flash::{ArrayFlash, FlashState};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
@@ -47,6 +47,8 @@ pub(super) struct Stage {
     token_seen_at: Vec<u64>,
     /// What each device's flash held, and how much had been done to it then.
     stored: Vec<Option<(Wear, Loaded)>>,
+    /// A copy of some device's flash, to boot a store from it.
+    flash: Box<ArrayFlash<FLASH_LEN>>,
     /// Whether each device's flash told a secret, and how much had been done to it then.
     pub(super) told: Vec<Option<(Wear, bool)>>,
     /// Whether a check that fails says why.
@@ -74,6 +76,7 @@ impl Stage {
             token_seen_at: vec![0; scenario.world.devices.len()],
             stored: vec![None; scenario.world.devices.len()],
             told: vec![None; scenario.world.devices.len()],
+            flash: Box::default(),
             tells_why: true,
             secrets: Secrets::of(scenario).into_texts(),
         };
@@ -119,11 +122,9 @@ impl Stage {
         let kept = self.stored.get_mut(device)?;
         let wear = wear(executor.flash_state());
         if kept.as_ref().is_none_or(|(known, _)| *known != wear) {
-            let mut content = ArrayFlash::<FLASH_LEN>::new();
             // A device that cannot be reached ends the run at its next turn, and says why.
-            executor.read_flash(content.bytes_mut()).ok()?;
-            let mut flash = CutFlash::new(content);
-            *kept = Some((wear, Store::new().load(&mut flash).unwrap_or_default()));
+            self.flash.bytes_mut().copy_from_slice(&executor.flash().ok()?);
+            *kept = Some((wear, Store::new().load(&mut *self.flash).unwrap_or_default()));
         }
         kept.as_ref().map(|(_, loaded)| loaded)
     }

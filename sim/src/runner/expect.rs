@@ -3,7 +3,6 @@
 use super::build::{Stage, wear};
 use super::{Runner, StepError};
 use crate::cloud::{self, DeviceId, DeviceStatus};
-use crate::executor::FLASH_LEN;
 use crate::scenario::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
 use crate::trace::What;
 use crate::world::{NodeId, Power};
@@ -11,7 +10,7 @@ use crate::world::{NodeId, Power};
 /// What erased flash holds.
 const ERASED: u8 = 0xFF;
 /// Flash is searched in pieces of this many bytes; the flash is a multiple of it.
-const PIECE_LEN: usize = 64;
+const PIECE_LEN: usize = 512;
 
 impl Runner<'_> {
     pub(super) fn expect(&mut self, node: NodeId, expect: &Expect) -> Result<(), StepError> {
@@ -166,15 +165,11 @@ impl Stage {
         if let Some((_, tells)) = told.filter(|(known, _)| *known == wear) {
             return tells;
         }
-        let mut content = [0; FLASH_LEN];
         // A device that cannot be reached ends the run at its next turn, and says why.
-        if device.executor.read_flash(&mut content).is_err() {
-            return false;
-        }
+        let Ok(flash) = device.executor.flash() else { return false };
         // No text contains the byte that erased flash holds, and most of the flash holds nothing else.
-        let (pieces, _) = content.as_chunks::<PIECE_LEN>();
-        let mut written =
-            pieces.chunk_by(|a, b| is_erased(a) == is_erased(b)).filter(|run| !is_erased(&run[0]));
+        let (pieces, _) = flash.as_chunks::<PIECE_LEN>();
+        let mut written = pieces.split(is_erased);
         let tells = written.any(|run| self.secrets.iter().any(|secret| holds(run.as_flattened(), secret)));
         *told = Some((wear, tells));
         tells

@@ -11,7 +11,7 @@ struct Holding<'a>(&'a [u8]);
 impl Target for Holding<'_> {
     fn device(&self, harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError> {
         let mut device = InProcess::new(harness.application);
-        device.flash().inner_mut().bytes_mut()[5_000..][..self.0.len()].copy_from_slice(self.0);
+        device.flash_mut().inner_mut().bytes_mut()[5_000..][..self.0.len()].copy_from_slice(self.0);
         Ok(Box::new(device))
     }
 }

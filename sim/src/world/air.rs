@@ -11,6 +11,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
 use super::NodeId;
+use super::mac_key::MacKey;
 
 /// Time on each channel of a scan (the ESP32's default for an active scan).
 const SCAN_DWELL: Duration = Duration::from_millis(120);
@@ -124,15 +125,15 @@ pub(super) enum AirOutput {
 #[derive(Debug, Default)]
 pub(super) struct Air {
     radios: BTreeMap<NodeId, RadioNode>,
-    access_points: BTreeMap<[u8; 6], AccessPoint>,
+    access_points: BTreeMap<MacKey, AccessPoint>,
     /// Which station is associated with which access point, and since which association.
-    stations: BTreeMap<[u8; 6], Station>,
+    stations: BTreeMap<MacKey, Station>,
     associations: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Station {
-    bssid: [u8; 6],
+    bssid: EthernetAddress,
     /// Whose the access point is: nobody is associated with one that has gone.
     ap_owner: NodeId,
     owner: NodeId,
@@ -156,10 +157,10 @@ impl Air {
         access_point: AccessPoint,
         out: &mut Vec<AirOutput>,
     ) {
-        self.access_points.insert(bssid.0, access_point);
+        self.access_points.insert(bssid.into(), access_point);
         for (node, radio) in &mut self.radios {
             let believes = radio.state == (RadioState::Associated { bssid });
-            if believes && !self.stations.contains_key(&radio.mac.0) {
+            if believes && !self.stations.contains_key(&radio.mac.into()) {
                 radio.state = RadioState::Idle;
                 out.push(AirOutput::Event(*node, RadioEvent::Disconnected(REASON_NOT_ASSOCIATED)));
             }
@@ -168,7 +169,7 @@ impl Air {
 
     /// Every access point, by its address.
     pub(super) fn access_points_mut(&mut self) -> impl Iterator<Item = (EthernetAddress, &mut AccessPoint)> {
-        self.access_points.iter_mut().map(|(bssid, ap)| (EthernetAddress(*bssid), ap))
+        self.access_points.iter_mut().map(|(bssid, ap)| ((*bssid).into(), ap))
     }
 
     /// The access point that a node's radio is associated with.
@@ -181,7 +182,7 @@ impl Air {
 
     /// The access point with an address.
     pub(super) fn access_point(&self, bssid: EthernetAddress) -> Option<&AccessPoint> {
-        self.access_points.get(&bssid.0)
+        self.access_points.get(&bssid.into())
     }
 
     /// Carries out what a node tells its radio.
@@ -230,17 +231,18 @@ impl Air {
         let node = pending.node;
         match &pending.what {
             What::StationMissed { bssid, station, since } => {
-                if self.stations.get(&station.0).is_some_and(|found| found.since == *since) {
-                    self.stations.remove(&station.0);
+                if self.stations.get(&(*station).into()).is_some_and(|found| found.since == *since) {
+                    self.stations.remove(&(*station).into());
                     self.tell_owner(*bssid, *station, false, out);
                 }
                 return;
             }
             What::BeaconsMissed { bssid } => {
                 // An access point that has come back meanwhile no longer knows the station either.
-                let mac = self.radios.get(&node).map(|radio| radio.mac.0);
-                let known =
-                    mac.and_then(|mac| self.stations.get(&mac)).is_some_and(|found| found.bssid == bssid.0);
+                let mac = self.radios.get(&node).map(|radio| radio.mac);
+                let known = mac
+                    .and_then(|mac| self.stations.get(&mac.into()))
+                    .is_some_and(|found| found.bssid == *bssid);
                 if !known && self.joined(node) == Some(*bssid) {
                     self.set_state(node, RadioState::Idle);
                     out.push(AirOutput::Event(node, RadioEvent::Disconnected(REASON_BEACON_LOSS)));
@@ -267,7 +269,7 @@ impl Air {
         }
         if let Some(bssid) = self.joined(node)
             && let Some(mac) = self.radios.get(&node).map(|radio| radio.mac)
-            && let Some(station) = self.stations.get(&mac.0)
+            && let Some(station) = self.stations.get(&mac.into())
         {
             let what = What::StationMissed { bssid, station: mac, since: station.since };
             out.push(AirOutput::Later(now + STATION_LOSS, Pending { node, generation: 0, what }));
@@ -283,8 +285,8 @@ impl Air {
         bssid: EthernetAddress,
         out: &mut Vec<AirOutput>,
     ) {
-        self.access_points.remove(&bssid.0);
-        self.stations.retain(|_, station| station.bssid != bssid.0);
+        self.access_points.remove(&bssid.into());
+        self.stations.retain(|_, station| station.bssid != bssid);
         for (node, radio) in &self.radios {
             if radio.state == (RadioState::Associated { bssid }) {
                 let pending = Pending {
@@ -307,7 +309,7 @@ impl Air {
             .collect();
         for node in stations {
             if let Some(mac) = self.radios.get(&node).map(|radio| radio.mac) {
-                self.stations.remove(&mac.0);
+                self.stations.remove(&mac.into());
                 self.tell_owner(bssid, mac, false, out);
             }
             self.set_state(node, RadioState::Idle);
@@ -318,7 +320,7 @@ impl Air {
     /// Who receives a frame that a node's radio sends, in a fixed order.
     pub(super) fn receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
         let owner = match self.radios.get(&from).map(|radio| &radio.state) {
-            Some(RadioState::Associated { bssid }) => match self.access_points.get(&bssid.0) {
+            Some(RadioState::Associated { bssid }) => match self.access_points.get(&(*bssid).into()) {
                 Some(ap) => ap.owner,
                 None => return,
             },
@@ -326,7 +328,7 @@ impl Air {
             Some(RadioState::Off | RadioState::Idle) => return,
         };
         let to_all = destination.is_multicast();
-        let station = self.stations.get(&destination.0);
+        let station = self.stations.get(&destination.into());
         if owner != from && (to_all || station.is_none()) {
             receivers.push(owner);
         }
@@ -363,7 +365,7 @@ impl Air {
         }
         if let Some(bssid) = self.joined(node)
             && let Some(mac) = self.radios.get(&node).map(|radio| radio.mac)
-            && self.stations.remove(&mac.0).is_some()
+            && self.stations.remove(&mac.into()).is_some()
         {
             self.tell_owner(bssid, mac, false, out);
         }
@@ -377,13 +379,13 @@ impl Air {
         passphrase: &Passphrase,
         channel: u8,
     ) -> (Duration, Result<(), JoinFailure>) {
-        let Some(ap) = self.access_points.get(&bssid.0).filter(|ap| is_audible(ap)) else {
+        let Some(ap) = self.access_points.get(&bssid.into()).filter(|ap| is_audible(ap)) else {
             return (JOIN_LIMIT, Err(JoinFailure::NotFound));
         };
         if ap.ssid != *ssid || ap.channel != channel {
             return (JOIN_LIMIT, Err(JoinFailure::NotFound));
         }
-        let members = self.stations.values().filter(|station| station.bssid == bssid.0).count();
+        let members = self.stations.values().filter(|station| station.bssid == bssid).count();
         if members >= ap.capacity {
             return (ASSOCIATION, Err(JoinFailure::Refused));
         }
@@ -426,7 +428,7 @@ impl Air {
             let named = !ap.hidden || probe == Some(&ap.ssid);
             let network = Network {
                 ssid: if named { ap.ssid.clone() } else { Ssid::default() },
-                bssid: EthernetAddress(*bssid),
+                bssid: (*bssid).into(),
                 channel: ap.channel,
                 rssi: ap.rssi,
                 security: ap.security,
@@ -444,7 +446,7 @@ impl Air {
         out: &mut Vec<AirOutput>,
     ) {
         // The access point may have gone since the join began.
-        let ap_owner = self.access_points.get(&bssid.0).map(|ap| ap.owner).ok_or(JoinFailure::NotFound);
+        let ap_owner = self.access_points.get(&bssid.into()).map(|ap| ap.owner).ok_or(JoinFailure::NotFound);
         let Some(radio) = self.radios.get_mut(&node) else { return };
         let ap_owner = match ap_owner.and_then(|owner| result.map(|()| owner)) {
             Ok(owner) => owner,
@@ -456,8 +458,8 @@ impl Air {
         radio.state = RadioState::Associated { bssid };
         let mac = radio.mac;
         self.associations += 1;
-        let station = Station { bssid: bssid.0, ap_owner, owner: node, since: self.associations };
-        self.stations.insert(mac.0, station);
+        let station = Station { bssid, ap_owner, owner: node, since: self.associations };
+        self.stations.insert(mac.into(), station);
         self.tell_owner(bssid, mac, true, out);
         out.push(AirOutput::Event(node, RadioEvent::Joined));
     }
@@ -469,7 +471,7 @@ impl Air {
         joined: bool,
         out: &mut Vec<AirOutput>,
     ) {
-        let Some(ap) = self.access_points.get(&bssid.0) else { return };
+        let Some(ap) = self.access_points.get(&bssid.into()) else { return };
         out.push(match ap.owner {
             NodeId::Router(_) => AirOutput::Station(ap.owner, station, joined),
             NodeId::Device(_) | NodeId::Phone(_) | NodeId::Cloud(_) => AirOutput::Event(

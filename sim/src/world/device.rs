@@ -9,6 +9,7 @@ use firmware_core::trace::{Event as DeviceEvent, State};
 use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 use hil_link::queues::Effect;
 use hil_link::turn_platform::TurnEnd;
+use memchr::memchr;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
@@ -430,15 +431,15 @@ fn duration(operation: FlashOperation) -> Duration {
 /// Splits console output into lines.
 fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\n') {
-        let end = shown(before);
+    while let Some(end) = memchr(b'\n', rest.as_bytes()) {
+        let last = shown(&rest[..end]);
         push(if line.is_empty() {
-            end.into_owned()
+            last.into_owned()
         } else {
-            line.push_str(&end);
+            line.push_str(&last);
             std::mem::take(line)
         });
-        rest = after;
+        rest = &rest[end + 1..];
     }
     line.push_str(&shown(rest));
 }

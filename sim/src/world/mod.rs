@@ -9,6 +9,7 @@ mod air;
 mod device;
 mod error;
 mod link;
+mod mac_key;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use device::{DeviceNode, Power};
 pub use error::WorldError;
 use link::Link;
 pub use link::LinkFaults;
+use mac_key::MacKey;
 use queue::EventQueue;
 
 /// From sending to receiving over the air.
@@ -95,7 +97,7 @@ pub struct World {
     limit: Instant,
     queue: EventQueue<Event>,
     air: Air,
-    internet: BTreeMap<[u8; 6], NodeId>,
+    internet: BTreeMap<MacKey, NodeId>,
     pub(crate) devices: Vec<DeviceNode>,
     pub(crate) phones: Vec<Phone>,
     pub(crate) routers: Vec<Router>,
@@ -169,7 +171,7 @@ impl World {
         let node = NodeId::Phone(self.phones.len());
         self.air.add_radio(node, wifi);
         self.trace.set_address_name(wifi, name);
-        self.internet.insert(cellular.0, node);
+        self.internet.insert(cellular.into(), node);
         self.phones.push(phone);
         self.register(node, name)
     }
@@ -177,7 +179,7 @@ impl World {
     /// Adds a router that is wired to the internet. Its access points are added apart.
     pub fn add_router(&mut self, name: &str, router: Router, uplink: EthernetAddress) -> NodeId {
         let node = NodeId::Router(self.routers.len());
-        self.internet.insert(uplink.0, node);
+        self.internet.insert(uplink.into(), node);
         self.routers.push(router);
         self.register(node, name)
     }
@@ -185,7 +187,7 @@ impl World {
     /// Adds a region of the cloud.
     pub fn add_cloud(&mut self, name: &str, cloud: Cloud, mac: EthernetAddress) -> NodeId {
         let node = NodeId::Cloud(self.clouds.len());
-        self.internet.insert(mac.0, node);
+        self.internet.insert(mac.into(), node);
         self.clouds.push(cloud);
         self.register(node, name)
     }
@@ -296,7 +298,11 @@ impl World {
     /// # Errors
     /// When no time passes any more, or a device overran the seam.
     pub fn step(&mut self, limit: Instant) -> Result<Step, WorldError> {
-        let next = if self.agenda.has_due() { Some(self.now) } else { self.next_at() };
+        let wake = self.agenda.next_wake();
+        let next = match self.agenda.has_due() {
+            true => Some(self.now),
+            false => crate::actor::soonest(self.queue.next_at(), wake),
+        };
         let Some(next) = next else {
             self.now = self.now.max(limit);
             return Ok(Step::NothingPending);
@@ -313,7 +319,9 @@ impl World {
         while let Some(event) = self.queue.pop_due(self.now) {
             self.dispatch(event);
         }
-        self.agenda.make_due_at(self.now);
+        if wake.is_some_and(|wake| wake <= self.now) {
+            self.agenda.make_due_at(self.now);
+        }
         while let Some(node) = self.agenda.pop_due() {
             self.poll_node(node);
             self.steps_at_now += 1;
@@ -522,7 +530,7 @@ impl World {
         if destination.is_multicast() {
             receivers.extend(self.internet.values().copied().filter(|node| *node != from));
         } else {
-            receivers.extend(self.internet.get(&destination.0));
+            receivers.extend(self.internet.get(&destination.into()));
         }
     }
 

@@ -148,7 +148,7 @@ impl Bench {
 
     fn with_flash(captive_portal: bool, flash: CutFlash<ArrayFlash<FLASH_LEN>>) -> Self {
         let mut device = InProcess::new(Thermostat::new);
-        *device.flash() = flash;
+        *device.flash_mut() = flash;
         let mut bench = Self {
             now: Instant::ZERO,
             device,
@@ -270,7 +270,7 @@ impl Bench {
 
     /// What flash holds now, as the next boot would see it.
     pub fn stored(&mut self) -> Loaded {
-        let mut copy = CutFlash::new(self.device.flash().inner().clone());
+        let mut copy = CutFlash::new(self.device.flash_mut().inner().clone());
         Store::new().load(&mut copy).unwrap()
     }
 
