@@ -45,7 +45,7 @@ fn main() -> ! {
     let mut line = Line::open();
     let platform = PLATFORM.init_with(|| TurnPlatform::new(CutFlash::new(Pflash::open())));
     let firmware = concat!("firmware-qemu ", env!("CARGO_PKG_VERSION"));
-    match serve(&mut line, platform, firmware, start) {
+    match serve(&mut line, platform, firmware, || None, start) {
         Ended::Reset => machine::reset(),
         Ended::Line(_) => machine::exit(machine::EXIT_LINE),
     }

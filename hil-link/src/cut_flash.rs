@@ -267,6 +267,15 @@ impl<F: NorFlash> CutFlash<F> {
         Ok(bytes)
     }
 
+    /// Erases all of it whether power is on or not, as before it is soldered in: nothing is counted.
+    ///
+    /// # Errors
+    /// When the flash underneath fails.
+    pub fn erase_at_rest(&mut self) -> Result<(), CutFlashError<F::Error>> {
+        let end = u32::try_from(self.flash.capacity()).map_err(|_| CutFlashError::OutOfBounds)?;
+        self.flash.erase(0, end).map_err(CutFlashError::Inner)
+    }
+
     /// Takes an operation's steps from the budget.
     fn progress(&mut self, len: u32) -> Progress {
         match self.state.cut {

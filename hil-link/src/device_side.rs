@@ -34,12 +34,14 @@ pub enum Ended<E> {
 
 /// Serves the host until it wants a reset.
 ///
-/// `firmware` says what this is, for people. `start` makes the device where it stays, for it is large: a
-/// `Box` on a host, a static cell on a board, and so at most once from reset to reset.
+/// `firmware` says what this is, for people. `poll_button` gives the level of a button that a person can press, when
+/// that has changed: what a person does joins what the world does. `start` makes the device where it stays, for it is
+/// large: a `Box` on a host, a static cell on a board, and so at most once from reset to reset.
 pub fn serve<I, F, A, D>(
     io: &mut I,
     platform: &mut TurnPlatform<F>,
     firmware: &str,
+    poll_button: impl FnMut() -> Option<bool>,
     mut start: impl FnMut(&Boot<'_>, &mut TurnPlatform<F>) -> Result<D, Refusal>,
 ) -> Ended<I::Error>
 where
@@ -51,7 +53,8 @@ where
     let mut receiver = Receiver::new();
     let mut bytes = [0; READ_LEN];
     let mut port = Port { io, room: [0; ENCODED_LEN_MAX], error: None };
-    let mut side = Side { platform, firmware, device: None, session: None, inputs: 0, done: None };
+    let mut side =
+        Side { platform, firmware, poll_button, device: None, session: None, inputs: 0, done: None };
     side.say_hello(&mut port);
     loop {
         let len = match port.io.read(&mut bytes) {
@@ -105,9 +108,10 @@ impl<I: Write> Port<'_, I> {
     }
 }
 
-struct Side<'a, F, D> {
+struct Side<'a, F, D, B> {
     platform: &'a mut TurnPlatform<F>,
     firmware: &'a str,
+    poll_button: B,
     device: Option<D>,
     session: Option<u32>,
     /// Inputs of the next turn that have come.
@@ -116,8 +120,9 @@ struct Side<'a, F, D> {
     done: Option<Done>,
 }
 
-impl<F, A, D> Side<'_, F, D>
+impl<F, A, D, B> Side<'_, F, D, B>
 where
+    B: FnMut() -> Option<bool>,
     F: MultiwriteNorFlash,
     A: Application,
     D: DerefMut<Target = Device<A>>,
@@ -135,6 +140,9 @@ where
             Request::Input { turn, index, input } => self.take_input(turn, index, input),
             Request::Turn(turn) => self.turn(&turn, port),
             Request::ReadFlash { offset, len } => self.read_flash(offset, len, port),
+            // What runs knows what the flash held.
+            Request::EraseFlash if self.session.is_some() => return Next::Reset,
+            Request::EraseFlash => self.erase_flash(port),
         }
         port.flush();
         Next::Request
@@ -221,6 +229,10 @@ where
             arm(self.platform, &armed);
         }
         let (now, until) = (Instant::from_micros(turn.now_us), Instant::from_micros(turn.until_us));
+        if let Some(down) = (self.poll_button)() {
+            // The device takes every edge in the turn, so that the host, which knows of none, misses none.
+            self.platform.queues().push_button_edge(now, down);
+        }
         let ended = turn::run(device, self.platform, now, until);
         self.inputs = 0;
         let done = Done {
@@ -265,6 +277,13 @@ where
             Some(Ok(content)) => port.send(&Response::Flash { offset, content: Bytes(content) }),
             Some(Err(_)) | None => port.send(&Response::Refused(Refusal::Flash)),
         }
+    }
+
+    fn erase_flash<I: Write>(&mut self, port: &mut Port<'_, I>) {
+        port.send(&match self.platform.flash_mut().erase_at_rest() {
+            Ok(()) => Response::Erased,
+            Err(_) => Response::Refused(Refusal::Flash),
+        });
     }
 }
 

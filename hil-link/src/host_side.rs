@@ -43,6 +43,8 @@ pub enum Answer<'a> {
     Fresh(Hello<'a>),
     /// What the flash holds from an offset on.
     Flash(u32, &'a [u8]),
+    /// The flash has been erased.
+    Erased,
     /// The device cannot do what it was asked.
     Refused(Refusal),
     /// The firmware panicked, with these words.
@@ -148,6 +150,7 @@ impl HostSide {
             Response::Flash { offset, content } => Answer::Flash(offset, content.0),
             Response::Refused(refusal) => Answer::Refused(refusal),
             Response::Panic(words) => Answer::Panic(words),
+            Response::Erased => Answer::Erased,
         }
     }
 

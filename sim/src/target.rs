@@ -1,8 +1,11 @@
 //! Where the devices of a run are: in this process, or at the other end of a line. The world is the same for all.
 
 use crate::executor::qemu::Qemu;
+use crate::executor::serial::SerialPorts;
 use crate::executor::{Executor, ExecutorError, InProcess, OverLink};
 use crate::runner::Harness;
+use crate::scenario::Scenario;
+use crate::timeline::counted;
 
 /// Makes the devices of a run.
 pub trait Target: Sync {
@@ -11,6 +14,16 @@ pub trait Target: Sync {
     /// # Errors
     /// When it cannot be started or does not answer.
     fn device(&self, harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError>;
+
+    /// What keeps it from running a scenario: that one is skipped, and the reason is said.
+    fn refuses(&self, _scenario: &Scenario) -> Option<String> {
+        None
+    }
+
+    /// How many scenarios it can run at once.
+    fn jobs_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Devices in this process.
@@ -28,5 +41,22 @@ impl Target for Qemu {
     fn device(&self, _harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError> {
         let machine = self.start().map_err(|error| ExecutorError::Line(error.to_string()))?;
         Ok(Box::new(OverLink::open(machine)?))
+    }
+}
+
+/// Boards, a port for each device. They run the product code that their firmware was built with.
+impl Target for SerialPorts {
+    fn device(&self, _harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError> {
+        Ok(Box::new(self.connect()?))
+    }
+
+    fn refuses(&self, scenario: &Scenario) -> Option<String> {
+        let devices = scenario.world.devices.len();
+        let boards = counted(self.count(), "board is", "boards are");
+        (devices > self.count()).then(|| format!("it has {devices} devices and {boards} connected"))
+    }
+
+    fn jobs_max(&self) -> usize {
+        1
     }
 }

@@ -253,16 +253,28 @@ fn wrong_use_is_told_apart_from_failure() {
 #[test]
 fn a_target_that_is_not_there_is_no_failure_of_the_scenario() {
     let folder = Folder::new("target").with("a.yaml", PASSES);
-    for target in ["wokwi", "board"] {
-        let expected = format!("error: the target `{target}` is not available");
-        folder.hil(&["run", "a.yaml", "--target", target]).check(3, &[], &[&expected, "leave --target out"]);
-    }
+    let wokwi = folder.hil(&["run", "a.yaml", "--target", "wokwi"]);
+    wokwi.check(3, &[], &["error: the target `wokwi` is not available", "leave --target out"]);
+    let board = folder.hil(&["run", "a.yaml", "--target", "board", "--port", "no-such-port"]);
+    board.check(3, &[], &["error: no-such-port cannot be opened: ", "this machine has "]);
 }
 
 #[test]
 fn what_a_target_cannot_do_is_said() {
     let folder = Folder::new("target options").with("a.yaml", PASSES);
-    folder.hil(&["run", "a.yaml", "--firmware", "a.elf"]).check(2, &[], &["the simulator runs the firmware"]);
+    folder.hil(&["run", "a.yaml", "--firmware", "a.elf"]).check(
+        2,
+        &[],
+        &["the target `sim` runs the firmware"],
+    );
+    folder.hil(&["run", "a.yaml", "--port", "p"]).check(2, &[], &["the target `sim` has no serial port"]);
+    folder.hil(&["run", "a.yaml", "--target", "board"]).check(
+        2,
+        &[],
+        &["a board needs a serial port", "--port"],
+    );
+    let twice = ["run", "a.yaml", "--target", "board", "--port", "p", "--port", "p"];
+    folder.hil(&twice).check(2, &[], &["p is named twice"]);
     let update = ["run", "a.yaml", "--target", "qemu", "--update"];
     folder.hil(&update).check(2, &[], &["only the simulator writes snapshots"]);
 }

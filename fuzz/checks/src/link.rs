@@ -29,7 +29,7 @@ pub(crate) fn link_device(bytes: &[u8]) {
     line.extend_from_slice(&encoded(&HELLO));
     let mut port = Port { unread: &line, said: Vec::new() };
     let mut platform = Box::new(TurnPlatform::new(CutFlash::new(ArrayFlash::<FLASH_LEN>::new())));
-    let ended = serve(&mut port, &mut platform, "fuzzed", start);
+    let ended = serve(&mut port, &mut platform, "fuzzed", || None, start);
     let hellos = hellos(&port.said);
     match ended {
         Ended::Reset => assert!(hellos >= 1, "it said hello when it started"),

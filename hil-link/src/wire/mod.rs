@@ -28,7 +28,7 @@ pub use self::mirror::{
 };
 
 /// The version of these messages. Both sides must speak the same one.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// Bytes of flash content in one message.
 pub const FLASH_CONTENT_LEN_MAX: usize = 1_024;
@@ -74,6 +74,8 @@ pub enum Request<'a> {
     },
     /// Resets the processor.
     Reset,
+    /// Erases the whole configuration partition. A device that runs already resets first and says hello.
+    EraseFlash,
 }
 
 /// A turn, once its inputs have been sent.
@@ -141,6 +143,8 @@ pub enum Response<'a> {
     Refused(Refusal),
     /// The firmware panicked, with these words. Nothing follows until a reset.
     Panic(&'a str),
+    /// The configuration partition has been erased.
+    Erased,
 }
 
 /// How a turn ended.
@@ -228,7 +232,7 @@ pub enum Refusal {
     NotRunning,
     /// The turn is neither the last one nor the one behind it.
     OutOfStep,
-    /// The flash could not be read there.
+    /// The flash could not be read there, or not be erased.
     Flash,
 }
 

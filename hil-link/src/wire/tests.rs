@@ -86,6 +86,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ),
         ("read-flash", Request::ReadFlash { offset: 4_096, len: 1_024 }),
         ("reset", Request::Reset),
+        ("erase-flash", Request::EraseFlash),
     ]
 }
 
@@ -93,7 +94,12 @@ fn responses() -> Vec<(String, Response<'static>)> {
     let mut responses = std::vec![
         (
             "hello",
-            Response::Hello { protocol: 1, firmware: "firmware 1.0", flash_len: 8_192, session: Some(1) }
+            Response::Hello {
+                protocol: PROTOCOL,
+                firmware: "firmware 1.0",
+                flash_len: 8_192,
+                session: Some(1)
+            }
         ),
         ("booted", Response::Booted { session: 1 }),
         (
@@ -113,6 +119,7 @@ fn responses() -> Vec<(String, Response<'static>)> {
         ("flash", Response::Flash { offset: 0, content: Bytes(&[0xFF; 4]) }),
         ("refused", Response::Refused(Refusal::NotRunning)),
         ("panic", Response::Panic("out of luck")),
+        ("erased", Response::Erased),
     ]
     .into_iter()
     .map(|(name, response)| (name.to_owned(), response))

@@ -100,8 +100,8 @@ impl Line for Cable {
         Ok(take(&mut self.left, bytes))
     }
 
-    fn reset(&mut self) -> io::Result<()> {
-        Err(io::Error::other("this line cannot reset a device"))
+    fn reset(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     fn last_words(&mut self) -> Vec<u8> {
@@ -190,7 +190,7 @@ fn run_device(port: &mut Port) {
     let mut flash = Flash::new();
     loop {
         let mut platform = Box::new(TurnPlatform::new(CutFlash::new(flash)));
-        match serve(port, &mut platform, "loopback", start) {
+        match serve(port, &mut platform, "loopback", || None, start) {
             Ended::Reset => flash = platform.flash_mut().inner().clone(),
             Ended::Line(_) => return,
         }

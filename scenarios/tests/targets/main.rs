@@ -1,5 +1,5 @@
 //! Every scenario with its device at the other end of a line: in a thread behind the link, on a clean line and
-//! on a noisy one, and in QEMU. Story and exact trace are those of the simulator, from the same files.
+//! on a noisy one, and in QEMU; some at a serial port. Story and exact trace are those of the simulator, from the same files.
 //!
 //! What QEMU needs is optional. Without it those tests are ignored and say what is missing; with
 //! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
@@ -7,6 +7,8 @@
 #[cfg(unix)]
 mod kill;
 mod loopback;
+#[cfg(unix)]
+mod serial;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ use loopback::Loopback;
 const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
 /// Cases that run over a noisy line as well: a setup, one with power cuts, one with two devices.
 const NOISY: [&str; 3] = ["first-setup", "power-cut-during-move", "two-devices"];
+/// Cases that run at serial ports as well, one after the other with the same boards. A serial port is slow.
+#[cfg(unix)]
+const SERIAL: [&str; 4] = ["first-setup", "power-cut-during-save", "console-erase", "two-devices"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -46,6 +51,19 @@ fn main() -> ExitCode {
                 let qemu = Arc::clone(&qemu);
                 Trial::test("a killed emulator leaves the old state or the new one", move || {
                     kill::leaves_the_old_state_or_the_new_one(&qemu)
+                })
+            });
+            #[cfg(unix)]
+            trials.push({
+                let qemu = Arc::clone(&qemu);
+                let files: Vec<_> = files
+                    .iter()
+                    .filter(|file| SERIAL.contains(&scenarios::name(file).as_str()))
+                    .cloned()
+                    .collect();
+                Trial::test("boards at serial ports", move || {
+                    let boards = serial::Boards::start(&qemu, 2)?;
+                    files.iter().try_for_each(|file| check(file, &boards))
                 })
             });
             trials.extend(files.iter().map(|file| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::executor::serial::BAUD;
 use crate::runner::DEFAULT_SEED;
 use crate::timeline::Detail;
 
@@ -26,6 +27,9 @@ Examples:
   hil run first.yaml -vv                  with the device's console
   hil run first.yaml --seed 0x2a          another roll of every dice: addresses, ports, jitter, losses
   hil run first.yaml --pace real          as slowly as it would be on a desk
+  hil run --target qemu                   with the device on an emulated processor
+  hil run --target board --port /dev/ttyACM0
+                                          with the device on a board that runs `virtual-radio`
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
@@ -79,7 +83,13 @@ pub(super) struct RunArguments {
     /// The firmware for the target `qemu`, an ELF file [default: builds the project's own].
     #[arg(long, value_name = "FILE")]
     pub(super) firmware: Option<PathBuf>,
-    /// How many scenarios run at once [default: one for each core].
+    /// The serial port of a board, for the target `board`; once for each device of a scenario.
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Vec<String>,
+    /// The speed of the serial ports; a chip's own USB port has none.
+    #[arg(long, value_name = "BAUD", default_value_t = BAUD)]
+    pub(super) baud: u32,
+    /// How many scenarios run at once [default: one for each core; boards run one].
     #[arg(long, short = 'j', value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
     /// How fast time passes for whoever watches: `fast`, `real`, or a factor such as `10x`.

@@ -18,10 +18,23 @@ pub(super) struct Report {
     pub(super) elapsed: Duration,
     /// Why it failed, if it did.
     pub(super) fault: Option<Fault>,
+    /// Why it was not run, if it was not: the target cannot do it.
+    pub(super) skipped: Option<String>,
     /// What became of the snapshots.
     pub(super) snapshots: Snapshots,
     /// What happened; there is none after a crash.
     pub(super) trace: Option<Trace>,
+}
+
+impl Report {
+    /// Of a case that has not been run.
+    const NOTHING: Self = Self {
+        elapsed: Duration::ZERO,
+        fault: None,
+        skipped: None,
+        snapshots: Snapshots::Untouched,
+        trace: None,
+    };
 }
 
 /// Why a case failed.
@@ -58,6 +71,9 @@ pub(super) fn execute(
     update: bool,
     watch: &mut dyn FnMut(Instant),
 ) -> Report {
+    if let Some(why) = target.refuses(&case.scenario) {
+        return Report { skipped: Some(why), ..Report::NOTHING };
+    }
     let mut watch_on = |now: Instant| {
         watch(now);
         true
@@ -66,12 +82,7 @@ pub(super) fn execute(
     let run = AssertUnwindSafe(|| run_on(target, &case.scenario, harness, seed, &mut watch_on));
     match catch_unwind(run) {
         Ok(outcome) => judge(case, outcome, seed, update),
-        Err(payload) => Report {
-            elapsed: Duration::ZERO,
-            fault: Some(Fault::Crash(words_of(payload.as_ref()))),
-            snapshots: Snapshots::Untouched,
-            trace: None,
-        },
+        Err(payload) => Report { fault: Some(Fault::Crash(words_of(payload.as_ref()))), ..Report::NOTHING },
     }
 }
 
@@ -87,7 +98,7 @@ fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
         Ok(snapshots) => (snapshots, None),
         Err(fault) => (Snapshots::Untouched, Some(fault)),
     };
-    Report { elapsed, fault, snapshots, trace: Some(trace) }
+    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace) }
 }
 
 fn write_snapshots(case: &Case, trace: &Trace) -> io::Result<Snapshots> {
@@ -115,8 +126,30 @@ fn words_of(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::{Executor, ExecutorError};
     use crate::scenario::{Scenario, starter};
     use crate::target::Sim;
+
+    struct NoBoards;
+
+    impl Target for NoBoards {
+        fn device(&self, _harness: &Harness) -> Result<Box<dyn Executor>, ExecutorError> {
+            panic!("a scenario that is refused needs no device")
+        }
+
+        fn refuses(&self, scenario: &Scenario) -> Option<String> {
+            Some(format!("{} device is too many", scenario.world.devices.len()))
+        }
+    }
+
+    #[test]
+    fn what_the_target_refuses_is_skipped_and_neither_passes_nor_fails() {
+        let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
+        let case = Case { path: "story.yaml".into(), scenario };
+        let report = execute(&case, &NoBoards, &Harness::EXAMPLE, DEFAULT_SEED, false, &mut |_| {});
+        assert_eq!(report.skipped.as_deref(), Some("1 device is too many"));
+        assert!(report.fault.is_none() && report.trace.is_none());
+    }
 
     #[test]
     fn a_panic_of_the_products_code_fails_the_case_alone() {

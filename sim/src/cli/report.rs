@@ -6,6 +6,7 @@ use super::arguments::{Pace, RunArguments};
 use super::execute::{Fault, Report, Snapshots};
 use super::files::{Case, quoted};
 use super::screen::Screen;
+use crate::executor::serial::BAUD;
 use crate::golden;
 use crate::secrets::Secrets;
 use crate::timeline::{Timeline, counted, ratio, spoken};
@@ -105,14 +106,25 @@ pub(super) struct Summary<'a> {
     elapsed: Duration,
     first_failed: Option<&'a Case>,
     failed: usize,
+    skipped: usize,
 }
 
 impl<'a> Summary<'a> {
     /// Before the first case. `bad` files could not be read.
     pub(super) fn new(cases: &'a [Case], bad: usize) -> Self {
         let name_width = cases.iter().map(|case| name(case).chars().count()).max().unwrap_or(0);
-        let (count, written, failed) = (0, 0, 0);
-        Self { cases, name_width, bad, count, written, elapsed: Duration::ZERO, first_failed: None, failed }
+        let elapsed = Duration::ZERO;
+        Self {
+            cases,
+            name_width,
+            bad,
+            count: 0,
+            written: 0,
+            elapsed,
+            first_failed: None,
+            failed: 0,
+            skipped: 0,
+        }
     }
 
     /// How many cases have ended.
@@ -131,6 +143,7 @@ impl<'a> Summary<'a> {
         self.count += 1;
         self.elapsed += report.elapsed;
         self.written += usize::from(report.snapshots == Snapshots::Written);
+        self.skipped += usize::from(report.skipped.is_some());
         if report.fault.is_some() {
             self.failed += 1;
             self.first_failed.get_or_insert(case);
@@ -145,6 +158,10 @@ impl<'a> Summary<'a> {
         let name = format!("{:<width$}", name(case), width = self.name_width);
         let time = palette.quiet(format_args!("{:>TIME_WIDTH$}", spoken(report.elapsed)));
         let title = &case.scenario.title;
+        if let Some(why) = &report.skipped {
+            screen.say(format_args!("{}  {name}  {time}  {title}: {why}", palette.strong("skip")));
+            return;
+        }
         let Some(fault) = &report.fault else {
             let written = report.snapshots == Snapshots::Written;
             let note = if written { palette.strong("  snapshots written") } else { String::new() };
@@ -163,11 +180,14 @@ impl<'a> Summary<'a> {
     /// Says what came of all cases; when one failed, the last line is the command that replays it.
     pub(super) fn finish(&self, wall: Duration, arguments: &RunArguments, screen: &mut Screen) {
         let palette = screen.palette();
-        let passed = format!("{} passed", self.count - self.failed);
+        let passed = format!("{} passed", self.count - self.failed - self.skipped);
         let failed = format!("{} failed", self.failed);
         let mut line = if self.failed == 0 && self.bad == 0 { palette.good(passed) } else { passed };
         line += ", ";
         line += &if self.failed == 0 { failed } else { palette.alarm(failed) };
+        if self.skipped > 0 {
+            line += &format!(", {} skipped", self.skipped);
+        }
         if self.bad > 0 {
             line += &format!(", {}", palette.alarm(format_args!("{} not readable", self.bad)));
         }
@@ -231,7 +251,10 @@ fn command(case: &Case, arguments: &RunArguments) -> String {
     };
     let firmware = arguments.firmware.as_ref();
     let firmware = firmware.map_or_else(String::new, |file| format!(" --firmware {}", quoted(file)));
-    format!("{program} run {}{target}{firmware}", quoted(&case.path))
+    let ports =
+        arguments.port.iter().map(|port| format!(" --port {}", quoted(port.as_ref()))).collect::<String>();
+    let baud = if arguments.baud == BAUD { String::new() } else { format!(" --baud {}", arguments.baud) };
+    format!("{program} run {}{target}{firmware}{ports}{baud}", quoted(&case.path))
 }
 
 /// What a case is called in a list: its file's name.

@@ -119,6 +119,10 @@ fn tell(
         say_paced(&lines, arguments.pace, screen);
     }
     screen.say("");
+    if let Some(why) = &report.skipped {
+        screen.say(format_args!("{}: {why}", palette.strong("skipped")));
+        return report;
+    }
     match &report.fault {
         None => pass_line(case, &report, wall, arguments, screen),
         Some(fault) => say_failure(case, &report, fault, arguments, screen),
@@ -153,7 +157,7 @@ fn list(
     let mut summary = Summary::new(cases, bad);
     let next = AtomicUsize::new(0);
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = arguments.jobs.map_or_else(cores, NonZero::get).min(cases.len());
+    let workers = arguments.jobs.map_or_else(cores, NonZero::get).min(target.jobs_max()).min(cases.len());
     thread::scope(|scope| {
         let (sender, reports) = mpsc::channel::<(usize, Report)>();
         for _ in 0..workers {

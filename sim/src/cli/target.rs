@@ -1,5 +1,6 @@
 //! Finds what a target needs, or says what is missing and how to get it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::arguments::{RunArguments, TargetName};
@@ -7,22 +8,69 @@ use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use crate::executor::qemu_firmware::build;
+use crate::executor::serial::SerialPorts;
 use crate::target::{Sim, Target};
 
 /// The target that the arguments name, ready for use.
 pub(super) fn prepare(arguments: &RunArguments, screen: &mut Screen) -> Result<Box<dyn Target>, Trouble> {
-    match arguments.target {
-        TargetName::Sim if arguments.firmware.is_some() => Err(Trouble::misuse(
-            "the simulator runs the firmware that it was built with",
+    if arguments.target != TargetName::Board && !arguments.port.is_empty() {
+        return Err(Trouble::misuse(
+            format!("the target `{}` has no serial port", arguments.target.name()),
+            "leave --port out, or add --target board",
+        ));
+    }
+    if arguments.target != TargetName::Qemu && arguments.firmware.is_some() {
+        return Err(Trouble::misuse(
+            format!("the target `{}` runs the firmware that it has", arguments.target.name()),
             "leave --firmware out, or add --target qemu",
-        )),
+        ));
+    }
+    match arguments.target {
         TargetName::Sim => Ok(Box::new(Sim)),
         TargetName::Qemu => qemu(arguments.firmware.as_deref(), screen),
-        TargetName::Wokwi | TargetName::Board => Err(unavailable(
-            format!("the target `{}` is not available in this version", arguments.target.name()),
+        TargetName::Board => boards(arguments),
+        TargetName::Wokwi => Err(unavailable(
+            "the target `wokwi` is not available in this version".to_owned(),
             "leave --target out to run in the simulator",
         )),
     }
+}
+
+fn boards(arguments: &RunArguments) -> Result<Box<dyn Target>, Trouble> {
+    if arguments.port.is_empty() {
+        let hint = match SerialPorts::on_this_machine().as_slice() {
+            [] => {
+                "this machine has none: plug a board in, then --port /dev/ttyACM0 or as it is called".into()
+            }
+            ports => format!("add --port and one of these: {}", ports.join(" ")),
+        };
+        return Err(Trouble::misuse("a board needs a serial port", hint));
+    }
+    let twice =
+        arguments.port.iter().enumerate().find(|(place, port)| arguments.port[..*place].contains(port));
+    if let Some((_, port)) = twice {
+        return Err(Trouble::misuse(
+            format!("{port} is named twice"),
+            "each device needs a board of its own",
+        ));
+    }
+    let ports = SerialPorts::new(arguments.port.clone(), arguments.baud);
+    if let Err((port, error)) = ports.check() {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied if cfg!(target_os = "linux") => {
+                "let your user open it: sudo usermod -a -G dialout $USER, then log in again".to_owned()
+            }
+            _ => match SerialPorts::on_this_machine().as_slice() {
+                [] => {
+                    "this machine has no serial port: is the board plugged in, and does the cable carry data?"
+                        .to_owned()
+                }
+                ports => format!("this machine has {}", ports.join(" ")),
+            },
+        };
+        return Err(unavailable(format!("{port} cannot be opened: {error}"), hint));
+    }
+    Ok(Box::new(ports))
 }
 
 fn qemu(firmware: Option<&Path>, screen: &mut Screen) -> Result<Box<dyn Target>, Trouble> {

@@ -36,11 +36,11 @@ pub trait Line: Send {
     /// # Errors
     /// When the line is gone.
     fn receive(&mut self, bytes: &mut [u8]) -> io::Result<usize>;
-    /// Resets a device that does not answer, if the line can.
+    /// Resets a device that does not answer; `false` when the line has nothing to do that with.
     ///
     /// # Errors
     /// When that does not work.
-    fn reset(&mut self) -> io::Result<()>;
+    fn reset(&mut self) -> io::Result<bool>;
     /// What the device said elsewhere before it fell silent, as it said it.
     fn last_words(&mut self) -> Vec<u8>;
 }
@@ -68,6 +68,7 @@ enum Heard {
     /// A device that runs nothing of ours, and the version of the link that it speaks.
     Fresh(u16),
     Flash(u32, Vec<u8>),
+    Erased,
     Refused(Refusal),
 }
 
@@ -100,11 +101,34 @@ impl<L: Line> OverLink<L> {
                     | Heard::Done(_)
                     | Heard::Again(_)
                     | Heard::Flash(..)
+                    | Heard::Erased
                     | Heard::Refused(_) => {}
                 }
             }
         }
         Err(link.silence())
+    }
+
+    /// Erases the configuration of a device that keeps it from one run to the next, so that a story begins as it
+    /// says.
+    ///
+    /// # Errors
+    /// When the device does not answer or cannot.
+    pub fn erase_flash(&mut self) -> Result<(), ExecutorError> {
+        for _ in 0..TRIES {
+            self.push(&Request::EraseFlash);
+            self.flush()?;
+            loop {
+                match self.listen()? {
+                    Heard::Erased => return Ok(()),
+                    Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
+                    // It ran something from before, and has reset. Now it can be erased.
+                    Heard::Fresh(_) | Heard::Nothing => break,
+                    Heard::Booted | Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) => {}
+                }
+            }
+        }
+        Err(self.silence())
     }
 
     /// The line, for what only it can do.
@@ -173,6 +197,7 @@ impl<L: Line> OverLink<L> {
                 Answer::Again(what) => Some(Heard::Again(what)),
                 Answer::Fresh(hello) => Some(Heard::Fresh(hello.protocol)),
                 Answer::Flash(offset, content) => Some(Heard::Flash(offset, content.to_vec())),
+                Answer::Erased => Some(Heard::Erased),
                 Answer::Refused(refusal) => Some(Heard::Refused(refusal)),
                 Answer::Panic(words) => return Err(ExecutorError::Panicked(words.to_owned())),
                 Answer::Broken(fault) => return Err(ExecutorError::Broken(fault)),
@@ -218,7 +243,7 @@ impl<L: Line> OverLink<L> {
                     // It has reset, as a device does that ran before. Now it can start.
                     Heard::Fresh(_) | Heard::Nothing => break,
                     // Answers to what was asked before.
-                    Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) => {}
+                    Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) | Heard::Erased => {}
                 }
             }
         }
@@ -235,8 +260,12 @@ impl<L: Line> OverLink<L> {
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                     Heard::Nothing => break,
                     // A device that has reset has kept its flash.
-                    Heard::Fresh(_) | Heard::Booted | Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) => {
-                    }
+                    Heard::Fresh(_)
+                    | Heard::Booted
+                    | Heard::Done(_)
+                    | Heard::Again(_)
+                    | Heard::Flash(..)
+                    | Heard::Erased => {}
                 }
             }
         }
@@ -250,8 +279,8 @@ impl<L: Line> Executor for OverLink<L> {
         if self.try_boot(&boot)? {
             return Ok(());
         }
-        self.line.reset().map_err(|error| ExecutorError::Line(error.to_string()))?;
-        if self.try_boot(&boot)? { Ok(()) } else { Err(self.silence()) }
+        let is_reset = self.line.reset().map_err(|error| ExecutorError::Line(error.to_string()))?;
+        if is_reset && self.try_boot(&boot)? { Ok(()) } else { Err(self.silence()) }
     }
 
     fn turn(&mut self, now: Instant, until: Instant) -> Result<Turn, ExecutorError> {
@@ -270,7 +299,7 @@ impl<L: Line> Executor for OverLink<L> {
                 Heard::Nothing => return Err(self.silence()),
                 Heard::Fresh(_) => return Err(self.last_words().unwrap_or(ExecutorError::Restarted)),
                 Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
-                Heard::Booted | Heard::Flash(..) => {}
+                Heard::Booted | Heard::Flash(..) | Heard::Erased => {}
             }
             self.flush()?;
         }

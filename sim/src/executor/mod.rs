@@ -5,6 +5,7 @@ mod in_process;
 mod link;
 pub mod qemu;
 pub mod qemu_firmware;
+pub mod serial;
 
 use std::borrow::Cow;
 

@@ -48,6 +48,16 @@ impl Qemu {
         env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&name)).find(|path| path.is_file())
     }
 
+    /// The emulator's program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The firmware to run in it.
+    pub fn firmware(&self) -> &Path {
+        &self.firmware
+    }
+
     /// Starts a machine whose flash is erased.
     ///
     /// # Errors
@@ -168,8 +178,8 @@ impl Line for Machine {
         }
     }
 
-    fn reset(&mut self) -> io::Result<()> {
-        self.kill()
+    fn reset(&mut self) -> io::Result<bool> {
+        self.kill().map(|()| true)
     }
 
     fn last_words(&mut self) -> Vec<u8> {

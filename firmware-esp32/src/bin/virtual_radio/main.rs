@@ -1,5 +1,6 @@
 //! The device on an ESP32 board, its world at the other end of the serial port: real flash, real indicator, and a
-//! radio, button, console and time that the host plays. Nothing here decides anything about provisioning.
+//! radio, console and time that the host plays. The board's button works beside the one that the host plays.
+//! Nothing here decides anything about provisioning.
 
 #![no_std]
 #![no_main]
@@ -37,14 +38,19 @@ static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::
 
 #[esp_hal::main]
 fn main() -> ! {
-    let Board { port, indicator, config, .. } = Board::open();
+    let Board { port, indicator, config, button, .. } = Board::open();
     let line = LINE.init_with(|| Line::new(port, indicator));
     let platform = PLATFORM.init_with(|| TurnPlatform::new(CutFlash::new(config)));
     let mut firmware = heapless::String::<64>::new();
     // Both names are constants that fit.
     let _ = firmware.push_str(concat!("firmware-esp32 ", env!("CARGO_PKG_VERSION"), " virtual-radio "));
     let _ = firmware.push_str(board::NAME);
-    match serve(line, platform, &firmware, start) {
+    let mut was_down = false;
+    let poll_button = || {
+        let is_down = button.is_low();
+        (core::mem::replace(&mut was_down, is_down) != is_down).then_some(is_down)
+    };
+    match serve(line, platform, &firmware, poll_button, start) {
         Ended::Reset => esp_hal::system::software_reset(),
         Ended::Line(closed) => unreachable!("the port cannot close: {closed:?}"),
     }
