@@ -157,7 +157,7 @@ fn a_person_can_press_the_boards_own_button() {
         || levels.next().flatten(),
         |response| match response {
             Response::Effect { turn, effect: Effect::Trace(Event::ButtonPressed), .. } => {
-                story.push((*turn, 0))
+                story.push((*turn, 0));
             }
             Response::Effect { turn, effect: Effect::Trace(Event::ButtonReleased { held_ms }), .. } => {
                 story.push((*turn, *held_ms));

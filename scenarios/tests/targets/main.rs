@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
-use hil_sim::executor::qemu_firmware;
+use hil_sim::firmware_build::Firmware;
 use hil_sim::golden;
 use hil_sim::runner::{DEFAULT_SEED, Harness, run_on};
 use hil_sim::scenario::Scenario;
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 /// The emulator with the project's own firmware, or what is missing.
 fn qemu() -> Result<Qemu, String> {
     let program = Qemu::find().ok_or_else(|| format!("{PROGRAM} is missing (package {PACKAGE})"))?;
-    let firmware = qemu_firmware::build().map_err(|error| format!("{error} ({})", error.hint()))?;
+    let firmware = Firmware::QEMU.build().map_err(|error| format!("{error} ({})", error.hint()))?;
     Ok(Qemu::new(program, firmware))
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cases::{Case, Length};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
-use hil_sim::executor::qemu_firmware;
+use hil_sim::firmware_build::Firmware;
 use table::{Row, grouped, permille};
 
 /// Instructions of a full provisioning.
@@ -131,7 +131,7 @@ fn measure_qemu(rows: &mut Vec<Row>) {
     let Some(program) = Qemu::find() else {
         return rows.push(Row::note(what, format!("{PROGRAM} is missing (package {PACKAGE})")));
     };
-    match qemu_firmware::build() {
+    match Firmware::QEMU.build() {
         Ok(firmware) => {
             let (qemu, case) = (Qemu::new(program, firmware), cases::first_setup());
             rows.push(Row::time(what, best_of(ROUNDS, || drop(case.run_on(&qemu))), Some(QEMU_MAX)));

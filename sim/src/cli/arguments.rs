@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::executor::serial::BAUD;
+use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
 use crate::timeline::Detail;
 
@@ -36,6 +37,16 @@ A run passes when every step does what it says and, at the default seed, the sto
 NAME.story.snap beside NAME.yaml, if there is one.
 Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
 
+const IMAGE_EXAMPLES: &str = "\
+Examples:
+  hil image                               real-radio for an ESP32-C3 with 4 MiB of flash
+  hil image --chip esp32c6 --binary virtual-radio
+                                          for the scenarios on an ESP32-C6
+  espflash write-bin 0x0 real-radio-esp32c3.bin
+                                          flash it
+
+Exit codes: 0 written, 2 wrong use, 3 something that it takes is missing.";
+
 /// Tests WiFi provisioning of a device: phone, router, cloud and air are simulated, a scenario file says what
 /// happens and what must come of it.
 #[derive(Debug, Parser)]
@@ -63,6 +74,9 @@ pub(super) enum Command {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].
         file: Option<PathBuf>,
     },
+    /// Builds the firmware for a board as one file with everything that its flash holds.
+    #[command(after_help = IMAGE_EXAMPLES)]
+    Image(ImageArguments),
     /// Says which optional programs are there, what each is for and which package brings it.
     Doctor,
 }
@@ -98,6 +112,68 @@ pub(super) struct RunArguments {
     /// Writes the story and the exact trace of each scenario that passes beside its file.
     #[arg(long)]
     pub(super) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImageArguments {
+    /// The chip.
+    #[arg(long, value_enum, default_value = "esp32c3")]
+    pub(super) chip: Chip,
+    /// The firmware: with the chip's own radio, or the device's side of the link for `run --target board`.
+    #[arg(long, value_enum, default_value = "real-radio")]
+    pub(super) binary: Binary,
+    /// More features of the firmware, such as `uart0` or `led-active-low`.
+    #[arg(long, value_name = "FEATURES")]
+    pub(super) features: Option<String>,
+    /// The size of the board's flash in MiB.
+    #[arg(long, value_name = "MIB", value_parser = ["2", "4", "8", "16"], default_value = "4")]
+    pub(super) flash_mib: String,
+    /// The file to write [default: BINARY-CHIP.bin].
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// A chip that can be built for with the ordinary Rust compiler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Chip {
+    /// ESP32-C3.
+    Esp32c3,
+    /// ESP32-C6.
+    Esp32c6,
+}
+
+impl Chip {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Esp32c3 => "esp32c3",
+            Self::Esp32c6 => "esp32c6",
+        }
+    }
+
+    pub(super) fn rust_target(self) -> &'static str {
+        match self {
+            Self::Esp32c3 => RISCV32IMC,
+            Self::Esp32c6 => RISCV32IMAC,
+        }
+    }
+}
+
+/// A firmware for boards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Binary {
+    /// A device that a phone can set up and a cloud can use.
+    RealRadio,
+    /// The device's side of the link.
+    VirtualRadio,
+}
+
+impl Binary {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::RealRadio => "real-radio",
+            Self::VirtualRadio => "virtual-radio",
+        }
+    }
 }
 
 impl RunArguments {

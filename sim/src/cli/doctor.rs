@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Exit;
 use super::screen::Screen;
 use crate::executor::qemu::PROGRAM;
-use crate::executor::qemu_firmware::{RUST_TARGET, has_rust_target};
+use crate::firmware_build::{RISCV32IMC, has_rust_target};
 use crate::timeline::Palette;
 
 /// Where daemons and network tools are; often not in a user's `PATH`.
@@ -74,7 +74,7 @@ pub(super) fn doctor(screen: &mut Screen) -> Exit {
     let palette = screen.palette();
     screen.say("Optional programs. `hil run` in the simulator needs none of them.");
     screen.say("");
-    let width = TOOLS.iter().map(|tool| label(tool).len()).chain([RUST_TARGET.len()]).max().unwrap_or(0);
+    let width = TOOLS.iter().map(|tool| label(tool).len()).chain([RISCV32IMC.len()]).max().unwrap_or(0);
     let mut missing = 0;
     for tool in &TOOLS {
         let place = tool.programs.iter().find_map(|program| find(program));
@@ -82,11 +82,11 @@ pub(super) fn doctor(screen: &mut Screen) -> Exit {
         missing += usize::from(found.is_none());
         say(&label(tool), width, tool.purpose, tool.source, found, palette, screen);
     }
-    let found = has_rust_target().then(|| "installed".to_owned());
+    let found = has_rust_target(RISCV32IMC).then(|| "installed".to_owned());
     missing += usize::from(found.is_none());
-    let source = format!("rustup target add {RUST_TARGET}");
+    let source = format!("rustup target add {RISCV32IMC}");
     let purpose = "builds the firmware for the emulated processor and the ESP32-C3";
-    say(RUST_TARGET, width, purpose, &source, found, palette, screen);
+    say(RISCV32IMC, width, purpose, &source, found, palette, screen);
     screen.say("");
     screen.say(match missing {
         0 => "Everything is there.".to_owned(),

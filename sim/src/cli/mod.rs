@@ -39,6 +39,7 @@ mod arguments;
 mod doctor;
 mod execute;
 mod files;
+mod image;
 mod report;
 mod run;
 mod screen;
@@ -70,6 +71,7 @@ pub fn main(harness: Harness) -> ExitCode {
         Command::Run(run) => run::run(&run, &harness, &mut screen),
         Command::Check { files } => files::check(&files, &harness, &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
+        Command::Image(image) => image::image(&image, &mut screen),
         Command::Doctor => Ok(doctor::doctor(&mut screen)),
     };
     let exit = done.unwrap_or_else(|trouble| {

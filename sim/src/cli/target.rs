@@ -7,8 +7,9 @@ use super::arguments::{RunArguments, TargetName};
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
-use crate::executor::qemu_firmware::build;
+
 use crate::executor::serial::SerialPorts;
+use crate::firmware_build::Firmware;
 use crate::target::{Sim, Target};
 
 /// The target that the arguments name, ready for use.
@@ -88,7 +89,7 @@ fn qemu(firmware: Option<&Path>, screen: &mut Screen) -> Result<Box<dyn Target>,
         }
         None => {
             screen.progress(format_args!("building the firmware ..."));
-            build().map_err(|error| unavailable(error.to_string(), error.hint()))?
+            Firmware::QEMU.build().map_err(|error| unavailable(error.to_string(), error.hint()))?
         }
     };
     Ok(Box::new(Qemu::new(program, firmware)))

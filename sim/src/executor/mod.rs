@@ -4,7 +4,6 @@
 mod in_process;
 mod link;
 pub mod qemu;
-pub mod qemu_firmware;
 pub mod serial;
 
 use std::borrow::Cow;
