@@ -30,8 +30,9 @@ const EFFECTS_KEPT_FREE: usize = 48;
 /// Bytes of frames and text of one turn.
 const EFFECT_BYTES: usize = 16 * FRAME_LEN_MAX;
 
-/// One thing the device did, as the world sees it.
-#[derive(Clone, Copy, Debug)]
+/// One thing the device did, as the world sees it. Its `Debug` shows of a frame the length alone: passwords and tokens
+/// travel in frames.
+#[derive(Clone, Copy)]
 pub enum Effect<'a> {
     /// It sent a frame.
     Frame(&'a [u8]),
@@ -45,6 +46,19 @@ pub enum Effect<'a> {
     Console(&'a str),
     /// It touched its flash.
     Flash(FlashOperation),
+}
+
+impl fmt::Debug for Effect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(frame) => write!(f, "Frame of {} bytes", frame.len()),
+            Self::Radio(command) => f.debug_tuple("Radio").field(command).finish(),
+            Self::Pattern(pattern) => f.debug_tuple("Pattern").field(pattern).finish(),
+            Self::Trace(event) => f.debug_tuple("Trace").field(event).finish(),
+            Self::Console(text) => f.debug_tuple("Console").field(text).finish(),
+            Self::Flash(operation) => f.debug_tuple("Flash").field(operation).finish(),
+        }
+    }
 }
 
 enum Stored {
@@ -426,6 +440,11 @@ mod tests {
         assert!(queues.push_frame(&[0; FRAME_LEN_MAX]));
         queues.effects_mut().send_frame(FRAME_LEN_MAX + 1, |frame| frame.fill(1));
         assert_eq!((queues.effects().count(), queues.lost_effects()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_in_a_frame_is_not_shown() {
+        assert_eq!(std::format!("{:?}", Effect::Frame(b"correct horse")), "Frame of 13 bytes");
     }
 
     #[test]
