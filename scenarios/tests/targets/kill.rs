@@ -6,14 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant as WallClock};
 
 use firmware_core::Instant;
-use firmware_core::hal::{Boot, ResetCause};
 use firmware_core::store::{Loaded, Store};
 use hil_link::cut_flash::{ArrayFlash, CutFlash};
 use hil_sim::executor::qemu::Qemu;
 use hil_sim::executor::{Executor, FLASH_LEN, OverLink};
-use hil_sim::runner::Harness;
 use libtest_mimic::Failed;
-use smoltcp::wire::EthernetAddress;
 
 /// Types a whole configuration; the device stores it in the same turn.
 const CONNECT: &[u8] = b"connect TokenOfTheDevice0123456789abcdef HomeNet correct\\ horse\r";
@@ -45,7 +42,7 @@ fn store(qemu: &Qemu, kill_after: Option<Duration>) -> Result<(Duration, Loaded)
     let machine = qemu.start()?;
     let process = machine.process();
     let mut device = OverLink::open(machine)?;
-    device.boot(boot())?;
+    device.boot(crate::boot())?;
     let start = Instant::from_millis(300);
     device.turn(start, start)?;
     if device.queues().push_console(CONNECT) != CONNECT.len() {
@@ -69,15 +66,4 @@ fn store(qemu: &Qemu, kill_after: Option<Duration>) -> Result<(Duration, Loaded)
     content.bytes_mut().copy_from_slice(&device.flash()?);
     let loaded = Store::new().load(&mut CutFlash::new(content));
     Ok((took, loaded.map_err(|error| format!("the flash cannot be read: {error:?}"))?))
-}
-
-fn boot() -> Boot {
-    Boot {
-        now: Instant::from_millis(300),
-        uptime: firmware_core::Duration::ZERO,
-        seed: 1,
-        cause: ResetCause::PowerOn,
-        mac: EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]),
-        product: Harness::EXAMPLE.product,
-    }
 }

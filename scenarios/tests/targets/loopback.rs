@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_WITH_NOISE: Duration = Duration::from_millis(40);
 /// Of a hundred thousand bytes, so many are lost and as many damaged.
 const NOISE_PER_100_000: u64 = 20;
+/// Before one byte of so many the cable is pulled, and so many bytes are lost until it is back: what was sent, and what is
+/// asked again more than once.
+const PULLED_BEFORE_ONE_OF: u64 = 20_000;
+const LOST_WHEN_PULLED: u64 = 60;
 
 type Flash = ArrayFlash<FLASH_LEN>;
 
@@ -38,7 +42,7 @@ impl Loopback {
         Self { is_noisy: false }
     }
 
-    /// On a line that loses and damages bytes both ways.
+    /// On a line that loses and damages bytes both ways, and whose cable is pulled now and then.
     pub(crate) fn noisy() -> Self {
         Self { is_noisy: true }
     }
@@ -64,7 +68,7 @@ impl Cable {
     fn to_new_device(is_noisy: bool) -> Self {
         let (to_device, at_device) = mpsc::channel();
         let (to_host, from_device) = mpsc::channel();
-        let noise = |seed| is_noisy.then(|| Noise(SplitMix64::new(seed)));
+        let noise = |seed| is_noisy.then(|| Noise { chance: SplitMix64::new(seed), pulled_for: 0 });
         let mut port =
             Port { received: at_device, left: Vec::new(), sent: to_host, batch: Vec::new(), noise: noise(2) };
         let device = thread::spawn(move || run_device(&mut port));
@@ -126,13 +130,24 @@ fn take(left: &mut Vec<u8>, bytes: &mut [u8]) -> usize {
     len
 }
 
-/// Loses a byte now and then, and flips a bit now and then.
-struct Noise(SplitMix64);
+/// Loses a byte now and then, flips a bit now and then, and sometimes loses everything for a while.
+struct Noise {
+    chance: SplitMix64,
+    /// Bytes that are still lost.
+    pulled_for: u64,
+}
 
 impl Noise {
     fn disturb(&mut self, bytes: &mut Vec<u8>) {
         bytes.retain_mut(|byte| {
-            let chance = self.0.below(100_000);
+            if self.pulled_for > 0 {
+                self.pulled_for -= 1;
+                return false;
+            }
+            if self.chance.below(PULLED_BEFORE_ONE_OF) == 0 {
+                self.pulled_for = LOST_WHEN_PULLED;
+            }
+            let chance = self.chance.below(100_000);
             if chance < NOISE_PER_100_000 {
                 *byte ^= 1 << (chance % 8);
             }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use firmware_core::hal::{Boot, ResetCause};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::firmware_build::Firmware;
 use hil_sim::golden;
@@ -21,6 +23,8 @@ use hil_sim::runner::{DEFAULT_SEED, Harness, run_on};
 use hil_sim::scenario::Scenario;
 use hil_sim::target::Target;
 use libtest_mimic::{Arguments, Failed, Trial};
+#[cfg(unix)]
+use smoltcp::wire::EthernetAddress;
 
 use loopback::Loopback;
 
@@ -65,6 +69,11 @@ fn main() -> ExitCode {
                     let boards = serial::Boards::start(&qemu, 2)?;
                     files.iter().try_for_each(|file| check(file, &boards))
                 })
+            });
+            #[cfg(unix)]
+            trials.push({
+                let qemu = Arc::clone(&qemu);
+                Trial::test("a firmware that panics says why", move || serial::a_panic_is_told(&qemu))
             });
             trials.extend(files.iter().map(|file| {
                 trial(
@@ -115,4 +124,17 @@ fn compare(what: &str, path: &Path, found: &str) -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("the {what} differs from {}:\n{}", path.display(), golden::diff(&expected, &found)).into())
+}
+
+/// The boot of a device that nobody runs a scenario with.
+#[cfg(unix)]
+fn boot() -> Boot {
+    Boot {
+        now: firmware_core::Instant::from_millis(300),
+        uptime: firmware_core::Duration::ZERO,
+        seed: 1,
+        cause: ResetCause::PowerOn,
+        mac: EthernetAddress([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]),
+        product: Harness::EXAMPLE.product,
+    }
 }
