@@ -8,7 +8,7 @@ use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 
-use crate::executor::serial::SerialPorts;
+use crate::executor::serial::{PortError, SerialPorts};
 use crate::firmware_build::Firmware;
 use crate::target::{Sim, Target};
 
@@ -57,21 +57,28 @@ fn boards(arguments: &RunArguments) -> Result<Box<dyn Target>, Trouble> {
     }
     let ports = SerialPorts::new(arguments.port.clone(), arguments.baud);
     if let Err((port, error)) = ports.check() {
-        let hint = match error.kind() {
-            ErrorKind::PermissionDenied if cfg!(target_os = "linux") => {
-                "let your user open it: sudo usermod -a -G dialout $USER, then log in again".to_owned()
-            }
-            _ => match SerialPorts::on_this_machine().as_slice() {
-                [] => {
-                    "this machine has no serial port: is the board plugged in, and does the cable carry data?"
-                        .to_owned()
-                }
-                ports => format!("this machine has {}", ports.join(" ")),
-            },
-        };
-        return Err(unavailable(format!("{port} cannot be opened: {error}"), hint));
+        return Err(unavailable(format!("{port}: {error}"), port_hint(&error)));
     }
     Ok(Box::new(ports))
+}
+
+fn port_hint(error: &PortError) -> String {
+    match error {
+        PortError::Device(_) => {
+            "write the firmware to the board: hil image --binary virtual-radio; or is it another --port?"
+                .to_owned()
+        }
+        PortError::Open(error)
+            if error.kind() == ErrorKind::PermissionDenied && cfg!(target_os = "linux") =>
+        {
+            "let your user open it: sudo usermod -a -G dialout $USER, then log in again".to_owned()
+        }
+        PortError::Open(_) => match SerialPorts::on_this_machine().as_slice() {
+            [] => "this machine has no serial port: is the board plugged in, and does the cable carry data?"
+                .to_owned(),
+            ports => format!("this machine has {}", ports.join(" ")),
+        },
+    }
 }
 
 fn qemu(firmware: Option<&Path>, screen: &mut Screen) -> Result<Box<dyn Target>, Trouble> {

@@ -51,14 +51,14 @@ impl SerialPorts {
         ports.iter().map(|port| port.display().to_string()).collect()
     }
 
-    /// Whether the ports can be opened.
+    /// Whether a board with the link answers at each port.
     ///
     /// # Errors
-    /// The first that cannot, and why.
-    pub fn check(&self) -> Result<(), (&str, io::Error)> {
-        self.ports.iter().try_for_each(|port| match open(port, self.baud) {
+    /// The first port where none does, and why.
+    pub fn check(&self) -> Result<(), (&str, PortError)> {
+        self.ports.iter().try_for_each(|name| match self.greet(name) {
             Ok(_) => Ok(()),
-            Err(error) => Err((port.as_str(), error)),
+            Err(error) => Err((name.as_str(), error)),
         })
     }
 
@@ -73,15 +73,34 @@ impl SerialPorts {
             return Err(ExecutorError::Line(format!("all {} ports are in use", self.ports.len())));
         };
         let lent = Lent { place, free: Arc::clone(&self.free) };
-        let failure = |error: io::Error| ExecutorError::Line(format!("{name}: {error}"));
-        let port = open(name, self.baud).map_err(failure)?;
-        let mut cable = Cable { port, name: name.clone(), baud: self.baud, _lent: lent };
-        // Whatever it did before.
-        cable.reset().map_err(failure)?;
-        let mut device = OverLink::open(cable)?;
+        let mut device = self.greet(name).map_err(|error| match error {
+            PortError::Open(error) => ExecutorError::Line(format!("{name}: {error}")),
+            PortError::Device(error) => error,
+        })?;
+        device.line_mut().lent = Some(lent);
         device.erase_flash()?;
         Ok(device)
     }
+
+    /// Opens a port, resets what is there and waits for its answer.
+    fn greet(&self, name: &str) -> Result<OverLink<Cable>, PortError> {
+        let port = open(name, self.baud).map_err(PortError::Open)?;
+        let mut cable = Cable { port, name: name.to_owned(), baud: self.baud, lent: None };
+        // Whatever it did before.
+        cable.reset().map_err(PortError::Open)?;
+        OverLink::open(cable).map_err(PortError::Device)
+    }
+}
+
+/// Why there is no board at a port.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It cannot be opened.
+    #[error("it cannot be opened: {0}")]
+    Open(io::Error),
+    /// What is there is no device with the link.
+    #[error("no device with the link is there: {0}")]
+    Device(ExecutorError),
 }
 
 fn open(name: &str, baud: u32) -> io::Result<SerialPort> {
@@ -111,7 +130,8 @@ pub struct Cable {
     port: SerialPort,
     name: String,
     baud: u32,
-    _lent: Lent,
+    /// Gives the port back when the line is no longer needed.
+    lent: Option<Lent>,
 }
 
 impl Cable {
@@ -188,6 +208,7 @@ mod tests {
         }
         ports.free.lock().unwrap().clear();
         assert_eq!(failure(&ports).unwrap(), "the line to it failed: all 2 ports are in use");
-        assert_eq!(ports.check().unwrap_err().0, "none such 0");
+        let (port, error) = ports.check().unwrap_err();
+        assert!(port == "none such 0" && matches!(error, PortError::Open(_)), "{port}: {error}");
     }
 }
