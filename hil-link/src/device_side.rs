@@ -234,6 +234,10 @@ where
             self.platform.queues().push_button_edge(now, down);
         }
         let ended = turn::run(device, self.platform, now, until);
+        if ended.end == TurnEnd::PowerLost {
+            // Nobody takes them any more, a person's press included, of which the host does not know.
+            self.platform.queues().clear_inputs();
+        }
         self.inputs = 0;
         let done = Done {
             turn: next,

@@ -33,6 +33,8 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
     let elf = firmware.build().map_err(|error| unavailable(error.to_string(), error.hint()))?;
     let folder = project().join(FOLDER);
     let file = out.clone().unwrap_or_else(|| PathBuf::from(format!("{binary_name}-{chip_name}.bin")));
+    // It is called in the project's folder: the settings of the folder beside it are those of a chip.
+    let file_there = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
     let merger = folder.join(MERGER);
     screen.progress(format_args!("building what merges images ..."));
     let output = Command::new("cargo")
@@ -42,7 +44,8 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
         .args([chip_name, &format!("{flash_mib}MB")])
         .arg(folder.join("partitions.csv"))
         .arg(&elf)
-        .arg(&file)
+        .arg(&file_there)
+        .current_dir(project())
         .stdin(Stdio::null())
         .output();
     let output = output.map_err(|error| {
