@@ -14,20 +14,23 @@ use firmware_core::random::SplitMix64;
 use hil_link::cut_flash::{ArrayFlash, CutFlash};
 use hil_link::device_side::{Ended, serve};
 use hil_link::turn_platform::TurnPlatform;
+use hil_link::wire::Request;
+use hil_link::wire::framing::{ENCODED_LEN_MAX, encode};
 use hil_link::wire::{Boot, PRODUCT_TEXT_LEN, Refusal};
 use hil_sim::executor::{Executor, ExecutorError, FLASH_LEN, Line, OverLink};
 use hil_sim::runner::Harness;
 use hil_sim::target::Target;
+use libtest_mimic::Failed;
 
 /// How long an answer may take. On a noisy line this is waited for often.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_WITH_NOISE: Duration = Duration::from_millis(40);
 /// Of a hundred thousand bytes, so many are lost and as many damaged.
 const NOISE_PER_100_000: u64 = 20;
-/// Before one byte of so many the cable is pulled, and so many bytes are lost until it is back: what was sent, and what is
-/// asked again more than once.
-const PULLED_BEFORE_ONE_OF: u64 = 20_000;
-const LOST_WHEN_PULLED: u64 = 60;
+/// Before one byte of so many the cable has no contact, for so many bytes: more than one message is lost in a row, and
+/// still fewer than the host asks again.
+const NO_CONTACT_BEFORE_ONE_OF: u64 = 20_000;
+const NO_CONTACT_LEN: u64 = 60;
 
 type Flash = ArrayFlash<FLASH_LEN>;
 
@@ -42,7 +45,7 @@ impl Loopback {
         Self { is_noisy: false }
     }
 
-    /// On a line that loses and damages bytes both ways, and whose cable is pulled now and then.
+    /// On a line that loses and damages bytes both ways, and has no contact now and then.
     pub(crate) fn noisy() -> Self {
         Self { is_noisy: true }
     }
@@ -61,6 +64,8 @@ struct Cable {
     left: Vec<u8>,
     noise: Option<Noise>,
     patience: Duration,
+    /// Nothing that is sent arrives.
+    is_cut: bool,
     device: Option<JoinHandle<()>>,
 }
 
@@ -68,7 +73,7 @@ impl Cable {
     fn to_new_device(is_noisy: bool) -> Self {
         let (to_device, at_device) = mpsc::channel();
         let (to_host, from_device) = mpsc::channel();
-        let noise = |seed| is_noisy.then(|| Noise { chance: SplitMix64::new(seed), pulled_for: 0 });
+        let noise = |seed| is_noisy.then(|| Noise { chance: SplitMix64::new(seed), no_contact_for: 0 });
         let mut port =
             Port { received: at_device, left: Vec::new(), sent: to_host, batch: Vec::new(), noise: noise(2) };
         let device = thread::spawn(move || run_device(&mut port));
@@ -78,6 +83,7 @@ impl Cable {
             left: Vec::new(),
             noise: noise(1),
             patience: if is_noisy { PATIENCE_WITH_NOISE } else { PATIENCE },
+            is_cut: false,
             device: Some(device),
         }
     }
@@ -85,6 +91,9 @@ impl Cable {
 
 impl Line for Cable {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_cut {
+            return Ok(());
+        }
         let mut bytes = bytes.to_vec();
         if let Some(noise) = &mut self.noise {
             noise.disturb(&mut bytes);
@@ -134,18 +143,18 @@ fn take(left: &mut Vec<u8>, bytes: &mut [u8]) -> usize {
 struct Noise {
     chance: SplitMix64,
     /// Bytes that are still lost.
-    pulled_for: u64,
+    no_contact_for: u64,
 }
 
 impl Noise {
     fn disturb(&mut self, bytes: &mut Vec<u8>) {
         bytes.retain_mut(|byte| {
-            if self.pulled_for > 0 {
-                self.pulled_for -= 1;
+            if self.no_contact_for > 0 {
+                self.no_contact_for -= 1;
                 return false;
             }
-            if self.chance.below(PULLED_BEFORE_ONE_OF) == 0 {
-                self.pulled_for = LOST_WHEN_PULLED;
+            if self.chance.below(NO_CONTACT_BEFORE_ONE_OF) == 0 {
+                self.no_contact_for = NO_CONTACT_LEN;
             }
             let chance = self.chance.below(100_000);
             if chance < NOISE_PER_100_000 {
@@ -221,4 +230,33 @@ fn start(boot: &Boot<'_>, platform: &mut TurnPlatform<Flash>) -> Result<Box<Devi
     let boot = boot.with_product(product);
     let buffers = buffers.lend(sockets, &boot.product, boot.mac);
     Ok(Box::new(Device::boot(boot, buffers, platform, Thermostat::new())))
+}
+
+/// A device that restarts by itself, and one behind a cable that stays cut, have lost their turn: the run is told so,
+/// and the next boot finds them again.
+pub(crate) fn restarts_and_cuts_are_overcome() -> Result<(), Failed> {
+    let mut cable = Cable::to_new_device(false);
+    cable.patience = PATIENCE_WITH_NOISE;
+    let mut device = OverLink::open(cable)?;
+    let now = crate::boot().now;
+    device.boot(crate::boot())?;
+    device.turn(now, now)?;
+    let mut room = [0; ENCODED_LEN_MAX];
+    let reset = encode(&Request::Reset, &mut room).ok_or("a reset fits a message")?;
+    device.line_mut().send(reset)?;
+    let lost = device.turn(now, now);
+    if !matches!(lost, Err(ExecutorError::Restarted)) {
+        return Err(format!("the restart is not told, but {lost:?}").into());
+    }
+    device.boot(crate::boot())?;
+    device.turn(now, now)?;
+    device.line_mut().is_cut = true;
+    let lost = device.turn(now, now);
+    if !matches!(lost, Err(ExecutorError::Silent)) {
+        return Err(format!("the cut is not told, but {lost:?}").into());
+    }
+    device.line_mut().is_cut = false;
+    device.boot(crate::boot())?;
+    device.turn(now, now)?;
+    Ok(())
 }

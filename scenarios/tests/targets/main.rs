@@ -1,5 +1,6 @@
 //! Every scenario with its device at the other end of a line: in a thread behind the link, on a clean line and
-//! on a noisy one, and in QEMU; some at a serial port. Story and exact trace are those of the simulator, from the same files.
+//! on a noisy one, and in QEMU; some at a serial port. Story and exact trace are those of the simulator, from the
+//! same files.
 //!
 //! What QEMU needs is optional. Without it those tests are ignored and say what is missing; with
 //! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-#[cfg(unix)]
 use firmware_core::hal::{Boot, ResetCause};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::firmware_build::Firmware;
@@ -23,7 +23,6 @@ use hil_sim::runner::{DEFAULT_SEED, Harness, run_on};
 use hil_sim::scenario::Scenario;
 use hil_sim::target::Target;
 use libtest_mimic::{Arguments, Failed, Trial};
-#[cfg(unix)]
 use smoltcp::wire::EthernetAddress;
 
 use loopback::Loopback;
@@ -36,6 +35,12 @@ const NOISY: [&str; 3] = ["first-setup", "power-cut-during-move", "two-devices"]
 #[cfg(unix)]
 const SERIAL: [&str; 4] = ["first-setup", "power-cut-during-save", "console-erase", "two-devices"];
 
+/// What else takes QEMU.
+const QEMU_TESTS: [&str; 3] = [KILLED, SERIAL_PORTS, PANICS];
+const KILLED: &str = "a killed emulator leaves the old state or the new one";
+const SERIAL_PORTS: &str = "boards at serial ports";
+const PANICS: &str = "a firmware that panics says why";
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let files = scenarios::files().expect("the folder of scenarios can be read");
@@ -47,15 +52,16 @@ fn main() -> ExitCode {
             trials.push(trial(format!("{name} over a noisy link"), file, Arc::new(Loopback::noisy())));
         }
     }
+    trials.push(Trial::test("a device that restarts and a cable that is cut are overcome", || {
+        loopback::restarts_and_cuts_are_overcome()
+    }));
     match qemu() {
         Ok(qemu) => {
             let qemu = Arc::new(qemu);
             #[cfg(unix)]
             trials.push({
                 let qemu = Arc::clone(&qemu);
-                Trial::test("a killed emulator leaves the old state or the new one", move || {
-                    kill::leaves_the_old_state_or_the_new_one(&qemu)
-                })
+                Trial::test(KILLED, move || kill::leaves_the_old_state_or_the_new_one(&qemu))
             });
             #[cfg(unix)]
             trials.push({
@@ -65,7 +71,7 @@ fn main() -> ExitCode {
                     .filter(|file| SERIAL.contains(&scenarios::name(file).as_str()))
                     .cloned()
                     .collect();
-                Trial::test("boards at serial ports", move || {
+                Trial::test(SERIAL_PORTS, move || {
                     let boards = serial::Boards::start(&qemu, 2)?;
                     files.iter().try_for_each(|file| check(file, &boards))
                 })
@@ -73,7 +79,7 @@ fn main() -> ExitCode {
             #[cfg(unix)]
             trials.push({
                 let qemu = Arc::clone(&qemu);
-                Trial::test("a firmware that panics says why", move || serial::a_panic_is_told(&qemu))
+                Trial::test(PANICS, move || serial::a_panic_is_told(&qemu))
             });
             trials.extend(files.iter().map(|file| {
                 trial(
@@ -83,7 +89,12 @@ fn main() -> ExitCode {
                 )
             }));
         }
-        Err(missing) => trials.extend(files.iter().map(|file| skipped(file, &missing))),
+        Err(missing) => {
+            let cases = files.iter().map(|file| format!("{} on qemu", scenarios::name(file)));
+            let others = if cfg!(unix) { &QEMU_TESTS[..] } else { &[] };
+            let names = cases.chain(others.iter().map(|name| (*name).to_owned()));
+            trials.extend(names.map(|name| skipped(name, &missing)));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -95,10 +106,10 @@ fn qemu() -> Result<Qemu, String> {
     Ok(Qemu::new(program, firmware))
 }
 
-fn skipped(file: &Path, missing: &str) -> Trial {
+fn skipped(name: String, missing: &str) -> Trial {
     let must = std::env::var_os(REQUIRE_ALL).is_some();
     let why = missing.to_owned();
-    let trial = Trial::test(format!("{} on qemu", scenarios::name(file)), move || Err(Failed::from(why)));
+    let trial = Trial::test(name, move || Err(Failed::from(why)));
     trial.with_kind(format!("skipped: {missing}")).with_ignored_flag(!must)
 }
 
@@ -127,7 +138,6 @@ fn compare(what: &str, path: &Path, found: &str) -> Result<(), Failed> {
 }
 
 /// The boot of a device that nobody runs a scenario with.
-#[cfg(unix)]
 fn boot() -> Boot {
     Boot {
         now: firmware_core::Instant::from_millis(300),

@@ -121,6 +121,8 @@ impl<L: Line> OverLink<L> {
             loop {
                 match self.listen()? {
                     Heard::Erased => return Ok(()),
+                    // A turn was refused that was lost with what ran before.
+                    Heard::Refused(Refusal::NotRunning | Refusal::OutOfStep) => {}
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                     // It ran something from before, and has reset. Now it can be erased.
                     Heard::Fresh(_) | Heard::Nothing => break,
@@ -239,6 +241,8 @@ impl<L: Line> OverLink<L> {
             loop {
                 match self.listen()? {
                     Heard::Booted => return Ok(true),
+                    // A turn was refused that was lost with what ran before.
+                    Heard::Refused(Refusal::NotRunning | Refusal::OutOfStep) => {}
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                     // It has reset, as a device does that ran before. Now it can start.
                     Heard::Fresh(_) | Heard::Nothing => break,
@@ -257,6 +261,8 @@ impl<L: Line> OverLink<L> {
             loop {
                 match self.listen()? {
                     Heard::Flash(at, content) if at == offset => return Ok(content),
+                    // A turn was refused that was lost with what ran before.
+                    Heard::Refused(Refusal::NotRunning | Refusal::OutOfStep) => {}
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                     Heard::Nothing => break,
                     // A device that has reset has kept its flash.
@@ -297,7 +303,9 @@ impl<L: Line> Executor for OverLink<L> {
                     self.push_turn(Resend::Turn);
                 }
                 Heard::Nothing => return Err(self.silence()),
-                Heard::Fresh(_) => return Err(self.last_words().unwrap_or(ExecutorError::Restarted)),
+                Heard::Fresh(_) | Heard::Refused(Refusal::NotRunning) => {
+                    return Err(self.last_words().unwrap_or(ExecutorError::Restarted));
+                }
                 Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                 Heard::Booted | Heard::Flash(..) | Heard::Erased => {}
             }
