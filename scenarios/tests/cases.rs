@@ -42,9 +42,9 @@ fn check_snapshots(file: &Path) -> Result<(), Failed> {
     if let Some(failure) = outcome.failure {
         return Err(format!("{}: {failure}", file.display()).into());
     }
-    let name = scenarios::name(file);
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../cases");
+    settings.set_snapshot_path(file.parent().unwrap_or(file));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {

@@ -114,11 +114,13 @@ fn case(name: &str) -> String {
 
 #[test]
 fn all_cases_are_found_and_told_in_one_line_each_with_a_summary() {
-    let folder =
-        ["first-setup", "router-outage", "wrong-password"].iter().fold(Folder::new("all"), |folder, name| {
+    let folder = ["setup/first-setup", "network/router-outage", "credentials/wrong-password"].iter().fold(
+        Folder::new("all"),
+        |folder, name| {
             let file = format!("{name}.yaml");
             folder.with(&format!("scenarios/cases/deeper/{file}"), &case(&file))
-        });
+        },
+    );
     let folder = folder.with("elsewhere/below/note.txt", "");
     for below in ["", "elsewhere/below"] {
         let ended = folder.hil_in(below, &["run"]);

@@ -30,10 +30,11 @@ use loopback::Loopback;
 /// Set where everything optional must be there.
 const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
 /// Cases that run over a noisy line as well: a setup, one with power cuts, one with two devices.
-const NOISY: [&str; 3] = ["first-setup", "power-cut-during-move", "two-devices"];
+const NOISY: [&str; 3] = ["setup/first-setup", "power/power-cut-during-move", "setup/two-devices"];
 /// Cases that run at serial ports as well, one after the other with the same boards. A serial port is slow.
 #[cfg(unix)]
-const SERIAL: [&str; 4] = ["first-setup", "power-cut-during-save", "console-erase", "two-devices"];
+const SERIAL: [&str; 4] =
+    ["setup/first-setup", "power/power-cut-during-save", "user/console-erase", "setup/two-devices"];
 
 /// What else takes QEMU.
 const QEMU_TESTS: [&str; 3] = [KILLED, SERIAL_PORTS, PANICS];

@@ -53,8 +53,11 @@ impl Case {
 
 /// The first setup with the app's whole flow, until the device is online and stored.
 pub(crate) fn first_setup() -> Case {
-    let mut case =
-        Case::new("first-setup.yaml", include_str!("../../../scenarios/cases/first-setup.yaml"), THERMOSTAT);
+    let mut case = Case::new(
+        "first-setup.yaml",
+        include_str!("../../../scenarios/cases/setup/first-setup.yaml"),
+        THERMOSTAT,
+    );
     let is_cycle = |verb: &Verb| matches!(verb, Verb::Power(Power::Cycle));
     let end = case.scenario.steps.iter().position(|step| is_cycle(&step.verb));
     case.scenario.steps.truncate(end.expect("the case ends with a power cycle"));
@@ -101,11 +104,19 @@ pub(crate) fn nothing_happens() -> Case {
 }
 
 pub(crate) fn router_outage() -> Case {
-    Case::new("router-outage.yaml", include_str!("../../../scenarios/cases/router-outage.yaml"), THERMOSTAT)
+    Case::new(
+        "router-outage.yaml",
+        include_str!("../../../scenarios/cases/network/router-outage.yaml"),
+        THERMOSTAT,
+    )
 }
 
 pub(crate) fn counter_wrap() -> Case {
-    Case::new("counter-wrap.yaml", include_str!("../../../scenarios/cases/counter-wrap.yaml"), THERMOSTAT)
+    Case::new(
+        "counter-wrap.yaml",
+        include_str!("../../../scenarios/cases/power/counter-wrap.yaml"),
+        THERMOSTAT,
+    )
 }
 
 /// A device that is set up and then stays online.
@@ -133,9 +144,13 @@ steps:
 /// Prints the hash of every case's trace, and whether the case passes.
 pub(crate) fn print_hashes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/cases");
-    let entries = std::fs::read_dir(folder).expect("the cases are there");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
-    paths.sort();
+    let files = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("the cases are there");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+        paths.sort();
+        paths
+    };
+    let paths: Vec<_> = files(&folder).iter().flat_map(|layer| files(layer)).collect();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
         let scenario = Scenario::load(path).unwrap_or_else(|error| panic!("{error}"));
         let Outcome { trace, failure, .. } = run(&scenario, &THERMOSTAT, DEFAULT_SEED);

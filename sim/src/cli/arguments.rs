@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   hil new                                 write a first scenario, with comments
   hil run                                 run all cases: one line each, and a summary
-  hil run scenarios/cases/first-setup.yaml
+  hil run scenarios/cases/setup/first-setup.yaml
                                           run one and tell what happened, second by second
   hil doctor                              see which optional programs are there
 

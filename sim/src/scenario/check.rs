@@ -42,7 +42,7 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
     node.check_values()?;
     node.check_words()?;
     let document: Document = serde_saphyr::from_str_with_options(text, options)?;
-    let Document { format, title, why, product, uptime, world, steps } = document;
+    let Document { format, title, why, catches, product, uptime, world, steps } = document;
     debug_assert_eq!(format, FORMAT, "another format is refused before the typed reading");
     if title.trim().is_empty() {
         return Err(Complaint::at(&title, "the title is empty", "say in a few words what happens"));
@@ -53,7 +53,7 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
         return Err(Complaint::at(&steps, "there are no steps", "the first is usually `- power: on`"));
     }
     let steps = steps.value.into_iter().map(|step| check_step(step, &world)).collect::<Result<_, _>>()?;
-    Ok(Scenario { title: title.value, why, product, uptime, world: world.value, steps })
+    Ok(Scenario { title: title.value, why, catches, product, uptime, world: world.value, steps })
 }
 
 /// Whether nothing but comments and document marks stands there.

@@ -60,6 +60,8 @@ pub struct Scenario {
     pub title: String,
     /// What would break in the field without it; may be empty.
     pub why: String,
+    /// The change to the firmware that this story would catch; may be empty.
+    pub catches: String,
     /// What differs from the default product.
     pub product: ProductOverrides,
     /// What a device's millisecond counter starts at, at every boot, to test that nothing wraps; else 0.
@@ -119,6 +121,9 @@ struct Document {
     /// What would break in the field without it.
     #[serde(default)]
     why: String,
+    /// The change to the firmware that this story would catch: what was broken when it has been seen to fail.
+    #[serde(default)]
+    catches: String,
     /// What differs from the default product (template `TMPL4thermo1`, `Thermostat`, version 1.0.0).
     product: Option<At<ProductOverrides>>,
     /// What a device's millisecond counter starts at, at every boot: `4294907296ms`, a minute before it wraps.
