@@ -44,6 +44,7 @@ impl Secrets {
                 | Verb::Link(_)
                 | Verb::Expect(_)
                 | Verb::Wait(_)
+                | Verb::Settle(_)
                 | Verb::Arm(_) => {}
             }
         }

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
+use crate::runner::cuts::CutPoint;
 use crate::timeline::Detail;
 
 const EXAMPLES: &str = "\
@@ -36,6 +37,18 @@ Examples:
 A run passes when every step does what it says and, at the default seed, the story is the one in
 NAME.story.snap beside NAME.yaml, if there is one.
 Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
+
+const CUTS_EXAMPLES: &str = "\
+Examples:
+  hil cuts scenarios/cases/setup/first-setup.yaml
+                                          all cuts of one story
+  hil cuts moves.yaml --noises 16         with more contents of what is left half done
+  hil cuts moves.yaml --at 3:17:1         one cut, and what happened: operation 3, 17 bytes done, noise 1
+
+After each cut the device gets its power back and all faults end. Then it must hold what it held before the
+write or what it was to hold, come to rest (online, or waiting for a phone), take another configuration, and
+tell no secret when it holds none.
+Exit codes: 0 all is well, 1 a cut does harm, 2 wrong use or a bad file.";
 
 const IMAGE_EXAMPLES: &str = "\
 Examples:
@@ -69,6 +82,9 @@ pub(super) enum Command {
         /// Scenario files, or folders of them [default: all cases].
         files: Vec<PathBuf>,
     },
+    /// Runs a scenario once for every power cut: at each byte of everything that its devices write to flash.
+    #[command(after_help = CUTS_EXAMPLES)]
+    Cuts(CutsArguments),
     /// Writes a first scenario, with comments, to be changed; never over a file that is there.
     New {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].
@@ -112,6 +128,27 @@ pub(super) struct RunArguments {
     /// Writes the story and the exact trace of each scenario that passes beside its file.
     #[arg(long)]
     pub(super) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CutsArguments {
+    /// The scenario file.
+    pub(super) file: PathBuf,
+    /// What all chance follows from, decimal or 0x and hexadecimal.
+    #[arg(long, value_name = "N", value_parser = parse_seed, default_value_t = DEFAULT_SEED)]
+    pub(super) seed: u64,
+    /// How many contents are tried of a byte or sector that was interrupted.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) noises: u32,
+    /// The device whose power goes [default: each in turn].
+    #[arg(long, value_name = "NAME")]
+    pub(super) device: Option<String>,
+    /// One cut, OPERATION:BYTES:NOISE; its timeline is told.
+    #[arg(long, value_name = "CUT")]
+    pub(super) at: Option<CutPoint>,
+    /// How many cuts are tried at once [default: one for each core].
+    #[arg(long, short = 'j', value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
 }
 
 #[derive(Debug, Args)]

@@ -115,7 +115,7 @@ fn compare_story(case: &Case, trace: &Trace) -> Result<Snapshots, Fault> {
     if old == new { Ok(Snapshots::Same) } else { Err(Fault::Story(golden::diff(&old, &new))) }
 }
 
-fn words_of(payload: &(dyn Any + Send)) -> String {
+pub(super) fn words_of(payload: &(dyn Any + Send)) -> String {
     let words = payload.downcast_ref::<&str>().copied();
     words
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))

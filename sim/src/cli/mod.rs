@@ -36,6 +36,7 @@
 //! ```
 
 mod arguments;
+mod cuts;
 mod doctor;
 mod execute;
 mod files;
@@ -70,6 +71,7 @@ pub fn main(harness: Harness) -> ExitCode {
     let done = match arguments.command {
         Command::Run(run) => run::run(&run, &harness, &mut screen),
         Command::Check { files } => files::check(&files, &harness, &mut screen),
+        Command::Cuts(arguments) => cuts::cuts(&arguments, &harness, &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
         Command::Image(image) => image::image(&image, &mut screen),
         Command::Doctor => Ok(doctor::doctor(&mut screen)),

@@ -156,8 +156,7 @@ fn list(
     let started = WallClock::now();
     let mut summary = Summary::new(cases, bad);
     let next = AtomicUsize::new(0);
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = arguments.jobs.map_or_else(cores, NonZero::get).min(target.jobs_max()).min(cases.len());
+    let workers = jobs_or_cores(arguments.jobs).min(target.jobs_max()).min(cases.len());
     thread::scope(|scope| {
         let (sender, reports) = mpsc::channel::<(usize, Report)>();
         for _ in 0..workers {
@@ -194,6 +193,12 @@ fn list(
     summary.failed()
 }
 
-fn wall_time(started: WallClock) -> Duration {
+/// How many things are done at once, one for each core unless the user says.
+pub(super) fn jobs_or_cores(jobs: Option<NonZero<usize>>) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    jobs.map_or_else(cores, NonZero::get)
+}
+
+pub(super) fn wall_time(started: WallClock) -> Duration {
     Duration::from_micros(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))
 }

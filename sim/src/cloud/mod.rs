@@ -240,6 +240,11 @@ impl Cloud {
         deadlines.fold(self.stack.poll_at(now), soonest).map(|at| at.max(now))
     }
 
+    /// Whether the cloud is on.
+    pub fn is_powered(&self) -> bool {
+        self.powered
+    }
+
     /// Switches the region off, which forgets every connection without a word, or on.
     pub fn set_power(&mut self, on: bool) {
         self.powered = on;

@@ -208,6 +208,11 @@ impl Router {
         self.uplink_up = up;
     }
 
+    /// Whether the router is on.
+    pub fn is_powered(&self) -> bool {
+        self.powered
+    }
+
     /// Switches the router off, which forgets leases, flows, neighbours and stations, or on.
     pub fn set_power(&mut self, on: bool) {
         self.powered = on;

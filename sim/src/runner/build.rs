@@ -11,6 +11,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
 use super::Harness;
+use super::invariants::{self, Broken, Guard};
 use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, OldToken, Template};
 use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
@@ -39,12 +40,20 @@ pub(super) struct Stage {
     nodes: BTreeMap<String, NodeId>,
     /// The access points of each router, by the router's number.
     pub(super) access_points: Vec<Vec<(EthernetAddress, AccessPoint)>>,
+    /// The same as the scenario's world says.
+    pub(super) first_access_points: Vec<Vec<(EthernetAddress, AccessPoint)>>,
+    /// The names under which a cloud can be reached.
+    pub(super) hosts: Vec<String>,
     /// The names of single access points.
     pub(super) access_point_names: BTreeMap<String, EthernetAddress>,
     /// The cloud's number of each device, by the last token that its flash held.
     cloud_ids: Vec<Option<DeviceId>>,
-    /// Bytes programmed or erased in each device's flash when its token was looked at last.
-    token_seen_at: Vec<u64>,
+    /// Bytes programmed or erased in each device's flash when it was looked at last.
+    flash_seen_at: Vec<u64>,
+    /// What must always be so of each device's flash.
+    pub(super) guards: Vec<Guard>,
+    /// The networks that somebody tells a device; `None` when that is not known from the scenario.
+    pub(super) sent: Option<Vec<(Ssid, Passphrase)>>,
     /// What each device's flash held, and how much had been done to it then.
     stored: Vec<Option<(Wear, Loaded)>>,
     /// A copy of some device's flash, to boot a store from it.
@@ -71,9 +80,13 @@ impl Stage {
             world: World::new(seed),
             nodes: BTreeMap::new(),
             access_points: Vec::new(),
+            first_access_points: Vec::new(),
+            hosts: Vec::new(),
             access_point_names: BTreeMap::new(),
             cloud_ids: vec![None; scenario.world.devices.len()],
-            token_seen_at: vec![0; scenario.world.devices.len()],
+            flash_seen_at: vec![0; scenario.world.devices.len()],
+            guards: vec![Guard::default(); scenario.world.devices.len()],
+            sent: invariants::sent(scenario),
             stored: vec![None; scenario.world.devices.len()],
             told: vec![None; scenario.world.devices.len()],
             flash: Box::default(),
@@ -85,13 +98,7 @@ impl Stage {
         stage.add_routers(scenario);
         stage.add_clouds(scenario, &product);
         let link = &scenario.world.link;
-        stage.world.set_link_faults(LinkFaults {
-            loss_permille: permille(link.loss_permille),
-            corrupt_permille: permille(link.corrupt_permille),
-            reorder_permille: permille(link.reorder_permille),
-            duplicate_permille: permille(link.duplicate_permille),
-            extra_latency: link.latency.unwrap_or(Duration::ZERO),
-        });
+        stage.world.set_link_faults(link_faults(link));
         if let Some(between) = &link.partition {
             stage.partition(between);
         }
@@ -135,17 +142,22 @@ impl Stage {
         loaded.trial.as_ref().map(|trial| &trial.config).or(loaded.valid.as_ref())
     }
 
-    /// Remembers who a device is in the cloud while its flash says so: a reset and a rejected trial destroy
-    /// the token.
-    pub(super) fn note_tokens(&mut self) {
+    /// Looks at what the devices have done to their flash: it must be allowed, and it says who a device is in the
+    /// cloud, which has to be remembered because a reset and a rejected trial destroy the token.
+    ///
+    /// # Errors
+    /// When an invariant is broken.
+    pub(super) fn note_flash(&mut self) -> Result<(), Broken> {
         for index in 0..self.world.devices.len() {
             let steps = self.world.devices.get_mut(index).map(|device| device.executor.flash_state().steps);
-            let Some((seen_at, steps)) = self.token_seen_at.get_mut(index).zip(steps) else { continue };
+            let Some((seen_at, steps)) = self.flash_seen_at.get_mut(index).zip(steps) else { continue };
             if *seen_at != steps {
                 *seen_at = steps;
                 self.note_token(index);
+                self.check_flash_change(index)?;
             }
         }
+        Ok(())
     }
 
     fn note_token(&mut self, index: usize) {
@@ -283,6 +295,7 @@ impl Stage {
             }
             access_points.push((bssid, access_point));
         }
+        self.first_access_points.push(access_points.clone());
         self.access_points.push(access_points);
     }
 
@@ -303,6 +316,7 @@ impl Stage {
         for (index, described) in scenario.world.clouds.iter().enumerate() {
             let name = described.name.as_str();
             let mac = made_up_mac(0xC1, index);
+            self.hosts.extend(described.hosts.iter().map(|host| host.as_str().to_owned()));
             let config = CloudConfig {
                 name: name.to_owned(),
                 mac,
@@ -334,6 +348,17 @@ pub(super) type Wear = [u64; 3];
 
 pub(super) fn wear(state: &FlashState) -> Wear {
     [state.steps, state.programs, state.erases.iter().copied().map(u64::from).sum()]
+}
+
+/// What the air does to frames as the scenario's world says.
+pub(super) fn link_faults(link: &scenario::Link) -> LinkFaults {
+    LinkFaults {
+        loss_permille: permille(link.loss_permille),
+        corrupt_permille: permille(link.corrupt_permille),
+        reorder_permille: permille(link.reorder_permille),
+        duplicate_permille: permille(link.duplicate_permille),
+        extra_latency: link.latency.unwrap_or(Duration::ZERO),
+    }
 }
 
 fn permille(written: Option<Permille>) -> u16 {

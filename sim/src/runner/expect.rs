@@ -158,7 +158,7 @@ impl Stage {
 
     /// Whether a secret can be read from a device's flash, by whoever takes the chip out. Flash to which nothing has
     /// been done since is not searched again: this is asked after each thing that happens.
-    fn flash_tells(&mut self, index: usize) -> bool {
+    pub(super) fn flash_tells(&mut self, index: usize) -> bool {
         let Some(device) = self.world.devices.get_mut(index) else { return false };
         let wear = wear(device.executor.flash_state());
         let Some(told) = self.told.get_mut(index) else { return false };

@@ -2,7 +2,10 @@
 
 mod arm;
 mod build;
+pub mod cuts;
 mod expect;
+pub mod invariants;
+mod mend;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -25,6 +28,7 @@ use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
 use arm::Pending;
 use build::Stage;
+use invariants::{Broken, NO_SECRET_TOLD};
 
 /// The seed of a run that names none, at which stories and exact traces are compared.
 pub const DEFAULT_SEED: u64 = 1;
@@ -125,8 +129,8 @@ pub fn run(scenario: &Scenario, harness: &Harness, seed: u64) -> Outcome {
     run_on(&Sim, scenario, harness, seed, &mut |_| true)
 }
 
-/// Runs a scenario with its devices somewhere, and calls `watch` with the present time after each thing that happens, which may wait a
-/// while so that a person can follow. `false` ends the run.
+/// Runs a scenario with its devices somewhere, and calls `watch` with the present time after each thing that
+/// happens, which may wait a while so that a person can follow. `false` ends the run.
 pub fn run_on(
     target: &dyn Target,
     scenario: &Scenario,
@@ -138,26 +142,9 @@ pub fn run_on(
         Ok(stage) => stage,
         Err(why) => return Outcome::failed(why),
     };
-    let mut runner = Runner::new(scenario, stage, watch);
-    let mut failure = None;
-    for (index, step) in scenario.steps.iter().enumerate() {
-        let number = index + 1;
-        let at = runner.stage.world.now();
-        let actor = step.actor.as_ref().and_then(|name| runner.stage.node(name.as_str()));
-        let entry = What::Step(number);
-        runner.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), entry);
-        if let Err(why) = runner.step(number, step) {
-            failure = Some(Failure::of(number, step, &why));
-            break;
-        }
-    }
-    if failure.is_none()
-        && let Err((number, why)) = runner.finish_phones()
-        && let Some(step) = number.checked_sub(1).and_then(|index| scenario.steps.get(index))
-    {
-        failure = Some(Failure::of(number, step, &why));
-    }
-    let failure = failure.or_else(|| runner.check_armed());
+    let mut look = |stage: &mut Stage| watch(stage.world.now());
+    let mut runner = Runner::new(scenario, stage, &mut look);
+    let failure = runner.play().err().or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let mut trace = runner.stage.world.trace;
     trace.sort();
@@ -182,7 +169,8 @@ fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
         say(&entry.what, &mut said);
         tells(&said)
     });
-    let why = format!("a secret appears in what {} says", who.map_or("?", |entry| trace.name(entry.actor)));
+    let who = who.map_or("?", |entry| trace.name(entry.actor));
+    let why = NO_SECRET_TOLD.broken(format!("one appears in what {who} says")).to_string();
     Some(Failure { step: 0, line: 0, what: String::new(), why })
 }
 
@@ -222,6 +210,8 @@ enum StepError {
     Unmet(String),
     #[error(transparent)]
     World(#[from] WorldError),
+    #[error(transparent)]
+    Broken(#[from] Broken),
     #[error("the run was ended")]
     Ended,
 }
@@ -229,9 +219,10 @@ enum StepError {
 struct Runner<'a> {
     scenario: &'a Scenario,
     stage: Stage,
-    watch: &'a mut dyn FnMut(Instant) -> bool,
+    /// Looks on after each thing that happens; `false` ends the run.
+    look: &'a mut dyn FnMut(&mut Stage) -> bool,
     /// What is armed at each device.
-    pending: Vec<Option<Pending>>,
+    pending: Vec<Vec<Pending>>,
     /// Entries of the trace when the step before the present one began.
     previous_step_from: usize,
     step_from: usize,
@@ -239,6 +230,8 @@ struct Runner<'a> {
     step_number: usize,
     /// What each phone has under way.
     begun: Vec<Option<Begun>>,
+    /// Whether what the flash is armed with is not the story's and stays when the story arms something else.
+    keeps_flash_armed: bool,
 }
 
 /// What a phone does until it is done, or until the limit passes.
@@ -250,10 +243,40 @@ struct Begun {
 }
 
 impl<'a> Runner<'a> {
-    fn new(scenario: &'a Scenario, stage: Stage, watch: &'a mut dyn FnMut(Instant) -> bool) -> Self {
+    fn new(scenario: &'a Scenario, stage: Stage, look: &'a mut dyn FnMut(&mut Stage) -> bool) -> Self {
         let begun = scenario.world.phones.iter().map(|_| None).collect();
-        let pending = vec![None; scenario.world.devices.len()];
-        Self { scenario, stage, watch, pending, previous_step_from: 0, step_from: 0, step_number: 0, begun }
+        let pending = vec![Vec::new(); scenario.world.devices.len()];
+        Self {
+            scenario,
+            stage,
+            look,
+            pending,
+            previous_step_from: 0,
+            step_from: 0,
+            step_number: 0,
+            begun,
+            keeps_flash_armed: false,
+        }
+    }
+
+    /// Carries out every step, and waits for what the phones have begun.
+    fn play(&mut self) -> Result<(), Failure> {
+        let scenario = self.scenario;
+        for (index, step) in scenario.steps.iter().enumerate() {
+            let number = index + 1;
+            let at = self.stage.world.now();
+            let actor = step.actor.as_ref().and_then(|name| self.stage.node(name.as_str()));
+            self.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), What::Step(number));
+            match self.step(number, step) {
+                Ok(()) => {}
+                Err(StepError::Unmet(_)) if step.may_fail => {}
+                Err(why) => return Err(Failure::of(number, step, &why)),
+            }
+        }
+        self.finish_phones().map_err(|(number, why)| match scenario.steps.get(number - 1) {
+            Some(step) => Failure::of(number, step, &why),
+            None => Failure { step: 0, line: 0, what: String::new(), why: why.to_string() },
+        })
     }
 
     fn step(&mut self, number: usize, step: &Step) -> Result<(), StepError> {
@@ -275,12 +298,12 @@ impl<'a> Runner<'a> {
             }
             match self.stage.world.step(limit)? {
                 world::Step::Happened => {
-                    self.stage.note_tokens();
+                    self.stage.note_flash()?;
                     self.fire_armed()?;
                 }
                 world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),
             }
-            if !(self.watch)(self.stage.world.now()) {
+            if !(self.look)(&mut self.stage) {
                 return Err(StepError::Ended);
             }
         }

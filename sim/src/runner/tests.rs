@@ -22,8 +22,8 @@ fn check_empty(held: &[u8], is_met: bool) {
     let scenario = Scenario::parse("story.yaml", STORY).unwrap_or_else(|error| panic!("{error}"));
     let stage = Stage::build(&Holding(held), &scenario, &Harness::EXAMPLE, DEFAULT_SEED)
         .unwrap_or_else(|error| panic!("{error}"));
-    let mut watch = |_| true;
-    let mut runner = Runner::new(&scenario, stage, &mut watch);
+    let mut look = |_: &mut Stage| true;
+    let mut runner = Runner::new(&scenario, stage, &mut look);
     let Verb::Expect(expect) = &scenario.steps[0].verb else { panic!("the step expects something") };
     assert_eq!(runner.expect(NodeId::Device(0), expect).is_ok(), is_met);
 }

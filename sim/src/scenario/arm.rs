@@ -2,11 +2,12 @@
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
+use smoltcp::time::Duration;
 
 use super::expect::DeviceState;
 use super::link::LinkChange;
 use super::step::{CloudChange, Power, RouterChange};
-use super::value::{At, Name, Nth};
+use super::value::{self, At, DurationText, Name, Nth};
 
 /// Something that is prepared, and the point at which it happens.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +23,8 @@ pub struct Arm {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Armed {
-    /// The supply fails in the middle of a flash operation; the device is off until `power: on`.
+    /// The supply fails in the middle of a flash operation; the device is off until `power: on`, or until
+    /// `back_after` has passed.
     Cut(CutPoint),
     /// The supply sags and the processor starts again.
     Brownout(BrownoutPoint),
@@ -62,6 +64,10 @@ pub struct CutPoint {
     /// How many of its bytes are done before the supply fails.
     #[serde(default)]
     pub byte: u32,
+    /// When the supply comes back; it stays off unless written.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub back_after: Option<Duration>,
 }
 
 /// When a supply sags.

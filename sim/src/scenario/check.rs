@@ -200,7 +200,7 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     let place = At { value: (), line: step.line, column: step.column };
     let mut text = step.value;
     let (who, at) = (text.who.take(), text.at.take());
-    let meanwhile = text.meanwhile;
+    let (meanwhile, may_fail) = (text.meanwhile, text.may_fail);
     let mut verb = text.into_verb().map_err(|verbs| match verbs.as_slice() {
         [] => {
             Complaint::at(&place, "this step has no verb", format!("the verbs are `{}`", VERBS.join("`, `")))
@@ -223,7 +223,7 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
         let hint = "write `arm: { power: off }` in place of `power: off`";
         return Err(Complaint::at(&at, "`at` says when something armed happens", hint));
     }
-    Ok(Step { line: place.line, column: place.column, actor, meanwhile, verb })
+    Ok(Step { line: place.line, column: place.column, actor, meanwhile, may_fail, verb })
 }
 
 /// The kinds of actors.
@@ -254,7 +254,7 @@ impl Kind {
             Verb::Phone(_) => Some(Self::Phone),
             Verb::Router(_) => Some(Self::Router),
             Verb::Cloud(_) => Some(Self::Cloud),
-            Verb::Wait(_) | Verb::Link(_) => None,
+            Verb::Wait(_) | Verb::Link(_) | Verb::Settle(_) => None,
         }
     }
 
@@ -309,10 +309,10 @@ impl Check<'_> {
             return match who {
                 None => Ok(None),
                 Some(who) => {
-                    let message = if matches!(verb, Verb::Wait(_)) {
-                        "waiting is nobody's: time passes for all"
-                    } else {
-                        "the air is nobody's: its rules are for all"
+                    let message = match verb {
+                        Verb::Wait(_) => "waiting is nobody's: time passes for all",
+                        Verb::Settle(_) => "settling is nobody's: everything is mended",
+                        _ => "the air is nobody's: its rules are for all",
                     };
                     Err(Complaint::at(&who, message, "leave out `who`"))
                 }
@@ -367,7 +367,7 @@ impl Check<'_> {
             Verb::Wait(time) if time.total_millis() == 0 => {
                 Err(self.complaint("there is nothing to wait for", ""))
             }
-            Verb::Wait(_) => Ok(()),
+            Verb::Wait(_) | Verb::Settle(_) => Ok(()),
         }
     }
 

@@ -17,6 +17,9 @@ impl Step {
         if self.meanwhile {
             what.push_str(", while the next steps happen");
         }
+        if self.may_fail {
+            what.push_str(", or fails");
+        }
         match &self.actor {
             Some(actor) => format!("{actor} {what}"),
             None => what,
@@ -39,6 +42,9 @@ impl Verb {
             Self::Expect(expect) => expect.describe(),
             Self::Wait(time) => format!("{} pass", spoken(*time)),
             Self::Arm(arm) => arm.describe(),
+            Self::Settle(within) => {
+                format!("all faults end, and all devices settle within {}", spoken(*within))
+            }
         };
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
@@ -110,7 +116,7 @@ impl Configure {
 
 impl Provision {
     fn describe(&self) -> String {
-        let Self { device, network, ssid, password, token, save, static_ip, name } = self;
+        let Self { device, network, ssid, password, token, save, static_ip, name, tries } = self;
         let device = device.as_ref().map_or_else(|| "the device".to_owned(), ToString::to_string);
         let mut line = format!("provisions {device} for {}", network_words(network.as_ref(), ssid.as_ref()));
         line += password_words(password.as_ref());
@@ -123,6 +129,9 @@ impl Provision {
         }
         if *save {
             line += ", to be kept at once";
+        }
+        if let Some(tries) = tries {
+            line += &format!(" until it is online, in at most {} tries", tries.0);
         }
         line
     }
@@ -267,7 +276,9 @@ impl Arm {
                     1 => "the next flash operation".to_owned(),
                     count => format!("flash operation {count} from now"),
                 };
-                format!("will lose power at byte {} of {operation}", cut.byte)
+                let back = cut.back_after.map(|time| format!(" and has it back {} later", spoken(time)));
+                let back = back.unwrap_or_default();
+                format!("will lose power at byte {} of {operation}{back}", cut.byte)
             }
             Armed::Brownout(BrownoutPoint::RadioStart) => "will brown out when its radio starts".to_owned(),
             Armed::EraseFailure => "will fail its next erase".to_owned(),

@@ -11,7 +11,7 @@ use super::arm::{Arm, Armed, PointText};
 use super::expect::Expect;
 use super::link::LinkChange;
 use super::value::{
-    self, At, DurationText, Host, HostPort, HttpStatus, Name, Pin, PinValue, Rssi, Secret, Ssid, scalar,
+    self, At, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue, Rssi, Secret, Ssid, scalar,
 };
 use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, World};
 
@@ -28,6 +28,8 @@ pub struct Step {
     /// Whether the phone goes on with it while the next steps happen. Its next step waits for it, and so does
     /// the end.
     pub meanwhile: bool,
+    /// Whether the story goes on when it fails.
+    pub may_fail: bool,
     /// What happens.
     pub verb: Verb,
 }
@@ -55,6 +57,8 @@ pub enum Verb {
     Wait(Duration),
     /// Prepares what happens at a point later; the step ends at once.
     Arm(Arm),
+    /// Mends everything and waits, at most this long, until each device has come to rest.
+    Settle(Duration),
 }
 
 /// A device's supply.
@@ -168,6 +172,8 @@ pub struct Provision {
     pub static_ip: Option<StaticIp>,
     /// What the user names the device at the end; it keeps its name without.
     pub name: Option<String>,
+    /// Starts over until the device is online, at most so many times; does nothing when it is already.
+    pub tries: Option<Nth>,
 }
 
 impl Provision {
@@ -317,6 +323,9 @@ pub(super) struct StepText {
     /// end.
     #[serde(default)]
     pub(super) meanwhile: bool,
+    /// `true` lets the story go on when this fails: a nuisance, or an attempt among others.
+    #[serde(default)]
+    pub(super) may_fail: bool,
     /// Switches a device's supply.
     power: Option<Power>,
     /// Lets a phone do something.
@@ -339,13 +348,18 @@ pub(super) struct StepText {
     wait: Option<Duration>,
     /// Prepares a fault, or any of `power`, `router`, `cloud` and `link`, for the point that `at` names.
     arm: Option<Armed>,
+    /// Ends every fault (networks and clouds are as the world says, with power; the air is clean; devices have power;
+    /// nothing is armed) and waits, at most this long, until each device runs or waits for a phone.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    settle: Option<Duration>,
     /// When it happens that `arm` prepares.
     pub(super) at: Option<At<PointText>>,
 }
 
 /// The verbs in the order of [`StepText::into_verb`].
-pub(super) const VERBS: [&str; 10] =
-    ["power", "phone", "button", "console", "router", "cloud", "link", "expect", "wait", "arm"];
+pub(super) const VERBS: [&str; 11] =
+    ["power", "phone", "button", "console", "router", "cloud", "link", "expect", "wait", "arm", "settle"];
 
 impl StepText {
     /// The verb, if there is exactly one; else the names of those there are.
@@ -361,6 +375,7 @@ impl StepText {
             self.expect.map(Verb::Expect),
             self.wait.map(Verb::Wait),
             self.arm.map(|what| Verb::Arm(Arm { what, at: None })),
+            self.settle.map(Verb::Settle),
         ];
         let mut written: Vec<(&'static str, Verb)> =
             VERBS.into_iter().zip(verbs).filter_map(|(name, verb)| Some((name, verb?))).collect();

@@ -49,7 +49,7 @@ const SENSITIVITY: i8 = -96;
 const LAST_24_GHZ_CHANNEL: u8 = 14;
 
 /// One access point on the air.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccessPoint {
     /// Whose it is.
     pub owner: NodeId,

@@ -62,6 +62,8 @@ pub struct DeviceNode {
     is_lost: bool,
     /// Whether a finger is on the button, with power or without.
     is_button_down: bool,
+    /// How often its power went in the middle of a flash operation.
+    cuts: u32,
 }
 
 impl DeviceNode {
@@ -90,6 +92,7 @@ impl DeviceNode {
             fault_fired: false,
             is_lost: false,
             is_button_down: false,
+            cuts: 0,
         }
     }
 
@@ -126,6 +129,11 @@ impl DeviceNode {
     /// Whether its firmware runs.
     pub fn is_running(&self) -> bool {
         self.power == Power::Running && !self.is_lost
+    }
+
+    /// How often its power went in the middle of a flash operation.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.cuts
     }
 
     /// Lets the supply sag when the radio is next switched on.
@@ -270,6 +278,7 @@ impl World {
                 self.trace.push(self.now, node, What::PowerCut);
                 if let Some(device) = self.devices.get_mut(index) {
                     device.fault_fired = true;
+                    device.cuts += 1;
                     device.stop(Power::Off);
                 }
                 return self.vanish(node);

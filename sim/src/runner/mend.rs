@@ -1,0 +1,162 @@
+//! The end of all faults: everything is as the scenario's world says, and each device must come to rest.
+
+use firmware_core::config::Config;
+use firmware_core::hal::ResetCause;
+use firmware_core::trace::State;
+use smoltcp::time::Duration;
+
+use super::build::{Stage, dhcp_mode, link_faults, login_answer};
+use super::invariants::SETTLES;
+use super::{Runner, StepError};
+use crate::cloud::{Device, DeviceStatus};
+use crate::phone::Command;
+use crate::router;
+use crate::scenario::{DhcpMode, Provision, Scenario};
+use crate::world::{NodeId, Power};
+
+/// How long everything must go on before it is looked at: a session that died silently is found out by its
+/// heartbeat, after one and a half times 40 s without an answer and another round.
+const STEADY: Duration = Duration::from_secs(150);
+/// How long a user waits before she tries again.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+impl Runner<'_> {
+    /// Ends every fault and waits until each device has come to rest.
+    pub(super) fn settle(&mut self, within: Duration) -> Result<(), StepError> {
+        self.disarm();
+        self.stage.mend(self.scenario);
+        let began_at = self.stage.world.now();
+        self.wait(STEADY.min(within))?;
+        if self.run_until(began_at + within, |stage| stage.unsettled().is_none())? {
+            return Ok(self.stage.check_empty_tells_nothing()?);
+        }
+        Err(SETTLES.broken(self.stage.unsettled().unwrap_or_default()).into())
+    }
+
+    /// Goes through the app's whole flow again and again until the device is online.
+    pub(super) fn provision_until_online(
+        &mut self,
+        phone: usize,
+        provision: &Provision,
+        tries: u32,
+    ) -> Result<(), StepError> {
+        let device = match provision.device.as_ref().and_then(|name| self.stage.node(name.as_str())) {
+            Some(NodeId::Device(device)) => device,
+            _ => 0,
+        };
+        let mut last = StepError::Unmet("the device is not online".to_owned());
+        for _ in 0..tries {
+            if self.stage.is_online(device) {
+                return Ok(());
+            }
+            let command = self.provision(provision)?;
+            self.begin_command(phone, command, None);
+            match self.finish_phone(phone) {
+                Ok(()) => {}
+                Err(error @ StepError::Unmet(_)) => {
+                    last = error;
+                    self.begin_command(phone, Command::Leave, None);
+                    self.finish_phone(phone)?;
+                    self.wait(TRY_AGAIN)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if self.stage.is_online(device) { Ok(()) } else { Err(last) }
+    }
+}
+
+impl Stage {
+    /// Lets everything be as the scenario's world says, with power.
+    fn mend(&mut self, scenario: &Scenario) {
+        self.world.heal_all();
+        self.world.set_link_faults(link_faults(&scenario.world.link));
+        for (index, described) in scenario.world.routers.iter().enumerate() {
+            self.mend_router(index, described.dhcp);
+        }
+        for (index, described) in scenario.world.clouds.iter().enumerate() {
+            let Some(cloud) = self.world.clouds.get_mut(index) else { continue };
+            if !cloud.is_powered() {
+                cloud.set_power(true);
+            }
+            cloud.set_mute(false);
+            cloud.set_certificate(described.certificate.into());
+            cloud.set_login_answer(login_answer(described.login));
+            let redirect = described.redirect_to.as_ref();
+            cloud.set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
+            self.world.touch(NodeId::Cloud(index));
+        }
+        for device in 0..self.world.devices.len() {
+            self.world.power_on(device, ResetCause::PowerOn);
+        }
+    }
+
+    fn mend_router(&mut self, index: usize, dhcp: DhcpMode) {
+        let Some(router) = self.world.routers.get_mut(index) else { return };
+        let was_on = router.is_powered();
+        if !was_on {
+            router.set_power(true);
+        }
+        // A server that the world says is silent is a fault like any other.
+        let (_, lease) = dhcp_mode(dhcp);
+        router.set_dhcp(router::DhcpMode::Normal);
+        lease.into_iter().for_each(|lease| router.set_lease(lease));
+        router.set_dns(router::DnsMode::Normal);
+        let at_first = self.first_access_points.get(index).cloned().unwrap_or_default();
+        let now = self.access_points.get(index).cloned().unwrap_or_default();
+        if !was_on || at_first != now {
+            for (bssid, _) in &now {
+                self.world.remove_access_point(*bssid);
+            }
+            for (bssid, access_point) in &at_first {
+                self.world.add_access_point(*bssid, access_point.clone());
+            }
+            self.access_points.splice(index..=index, [at_first]);
+        }
+        self.world.touch(NodeId::Router(index));
+    }
+
+    /// Whether a device runs and the cloud sees it.
+    pub(super) fn is_online(&self, device: usize) -> bool {
+        let runs = self
+            .world
+            .devices
+            .get(device)
+            .is_some_and(|device| device.power() == Power::Running && device.state() == State::Running);
+        let directory = self.world.clouds.first().map(|cloud| cloud.directory().borrow());
+        runs && directory.is_some_and(|directory| {
+            let known = self.cloud_id(device).and_then(|id| directory.device(id));
+            known.map(Device::status) == Some(DeviceStatus::Online)
+        })
+    }
+
+    /// What has not come to rest: a device at rest is online, waits for a phone, or keeps trying with a
+    /// configuration that no network or cloud here fits.
+    pub(super) fn unsettled(&mut self) -> Option<String> {
+        (0..self.world.devices.len()).find_map(|index| {
+            let device = self.world.devices.get(index)?;
+            let (power, state) = (device.power(), device.state());
+            let is_at_rest = power == Power::Running
+                && match state {
+                    State::WaitConfig | State::Configuring => true,
+                    State::Running => self.is_online(index),
+                    State::ConnectingNet | State::ConnectingCloud | State::Error => self.tries_in_vain(index),
+                    State::Init | State::SwitchToSta | State::ResetConfig => false,
+                };
+            let name = self.world.trace.name(NodeId::Device(index));
+            let is = if power == Power::Running { state.name() } else { "not running" };
+            (!is_at_rest).then(|| format!("nothing is at fault any more, and {name} is {is}"))
+        })
+    }
+
+    fn tries_in_vain(&mut self, device: usize) -> bool {
+        let Some(Config { ssid, passphrase, host, .. }) = self.stored_config(device).cloned() else {
+            return false;
+        };
+        let points = self.access_points.iter().flatten();
+        let fits = points.into_iter().any(|(_, ap)| ap.ssid == ssid && ap.passphrase == passphrase);
+        let host = host.to_string();
+        let is_known = self.hosts.iter().any(|known| *known == host);
+        !fits || !is_known
+    }
+}
