@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cloud;
 mod dns;
 pub mod executor;
+pub mod explore;
 pub mod firmware_build;
 mod fold;
 pub mod golden;

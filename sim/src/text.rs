@@ -53,6 +53,15 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// What a panic said.
+pub(crate) fn words_of_panic(payload: &(dyn std::any::Any + Send)) -> String {
+    let words = payload.downcast_ref::<&str>().copied();
+    words
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word")
+        .to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

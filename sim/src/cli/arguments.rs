@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use smoltcp::time::Duration;
 
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
@@ -50,6 +51,20 @@ write or what it was to hold, come to rest (online, or waiting for a phone), tak
 tell no secret when it holds none.
 Exit codes: 0 all is well, 1 a cut does harm, 2 wrong use or a bad file.";
 
+const EXPLORE_EXAMPLES: &str = "\
+Examples:
+  hil explore first.yaml --seeds 1000     a thousand seeds
+  hil explore first.yaml --from 4711 --show
+                                          the scenario file that seed 4711 becomes
+  hil explore first.yaml --seeds 1000000 --shard 3/16 --json 3.json
+                                          the third of sixteen parts of a million seeds
+  hil merge *.json                        what all parts came to
+
+Each seed becomes a scenario file: faults that it draws, then the story, whose steps may fail, then the end of
+all faults. Whatever goes wrong, the invariants must hold; in the end the device must come to rest and let
+itself be set up. What fails is made small and written as a file that fails the same way.
+Exit codes: 0 nothing is wrong, 1 a seed fails, 2 wrong use or a bad file.";
+
 const IMAGE_EXAMPLES: &str = "\
 Examples:
   hil image                               real-radio for an ESP32-C3 with 4 MiB of flash
@@ -85,6 +100,11 @@ pub(super) enum Command {
     /// Runs a scenario once for every power cut: at each byte of everything that its devices write to flash.
     #[command(after_help = CUTS_EXAMPLES)]
     Cuts(CutsArguments),
+    /// Runs a scenario with faults that seeds draw, many thousand times, and makes what fails small.
+    #[command(after_help = EXPLORE_EXAMPLES)]
+    Explore(ExploreArguments),
+    /// Joins what `hil explore --json` wrote for each shard.
+    Merge(MergeArguments),
     /// Writes a first scenario, with comments, to be changed; never over a file that is there.
     New {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].
@@ -149,6 +169,49 @@ pub(super) struct CutsArguments {
     /// How many cuts are tried at once [default: one for each core].
     #[arg(long, short = 'j', value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExploreArguments {
+    /// The scenario file.
+    pub(super) file: PathBuf,
+    /// How many seeds.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) seeds: u64,
+    /// The first of them, decimal or 0x and hexadecimal; the others follow it.
+    #[arg(long, value_name = "SEED", value_parser = parse_seed, default_value_t = DEFAULT_SEED)]
+    pub(super) from: u64,
+    /// How many run at once [default: one for each core]. The result is the same.
+    #[arg(long, short = 'j', value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
+    /// One part of the seeds: which of how many, such as 3/16.
+    #[arg(long, value_name = "I/N", value_parser = parse_shard, default_value = "1/1")]
+    pub(super) shard: (u64, u64),
+    /// Begins no seed any more after so long, such as 90s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) time: Option<Duration>,
+    /// Runs each seed twice more and compares the traces.
+    #[arg(long)]
+    pub(super) check_determinism: bool,
+    /// Writes the scenario file of the first seed to the screen and runs nothing.
+    #[arg(long)]
+    pub(super) show: bool,
+    /// Writes the result there, for `hil merge` and for programs.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// The folder for the small scenario files of what fails.
+    #[arg(long, value_name = "FOLDER", default_value = "target/hil/explore")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArguments {
+    /// What `hil explore --json` wrote.
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Writes the joined result there.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +337,19 @@ fn parse_seed(text: &str) -> Result<u64, String> {
     seed.map_err(|_| "a seed is a whole number below 2^64, such as 7 or 0x2a".to_owned())
 }
 
+fn parse_shard(text: &str) -> Result<(u64, u64), String> {
+    let parts =
+        text.split_once('/').and_then(|(shard, shards)| Some((shard.parse().ok()?, shards.parse().ok()?)));
+    match parts {
+        Some((shard, shards)) if (1..=shards).contains(&shard) => Ok((shard, shards)),
+        Some(_) | None => Err("write which of how many, such as 3/16".to_owned()),
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    crate::scenario::parse_duration(text).map_err(|error| error.replace('\n', ": "))
+}
+
 fn parse_pace(text: &str) -> Result<Pace, String> {
     let factor = || text.strip_suffix('x')?.parse::<u32>().ok().filter(|factor| *factor > 0);
     match text {
@@ -299,6 +375,16 @@ mod tests {
         for text in ["", "0x", "-1", "1.5", "18446744073709551616", "seven"] {
             assert!(parse_seed(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_many_and_a_time_has_a_unit() {
+        assert_eq!((parse_shard("1/1"), parse_shard("3/16")), (Ok((1, 1)), Ok((3, 16))));
+        for text in ["", "0/4", "5/4", "1", "/", "1/0", "a/b", "1/2/3"] {
+            assert!(parse_shard(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_time("90s"), Ok(Duration::from_secs(90)));
+        assert!(parse_time("90").is_err_and(|error| !error.contains('\n')));
     }
 
     #[test]

@@ -14,7 +14,6 @@ use hil_link::cut_flash::FlashOperationKind;
 use smoltcp::time::Instant;
 
 use super::arguments::CutsArguments;
-use super::execute::words_of;
 use super::files::{load, quoted};
 use super::run::{jobs_or_cores, wall_time};
 use super::screen::Screen;
@@ -23,6 +22,7 @@ use crate::runner::Harness;
 use crate::runner::cuts::{CutPoint, Cuts, CutsError, Operation};
 use crate::scenario::Scenario;
 use crate::secrets::Secrets;
+use crate::text::words_of_panic;
 use crate::timeline::{Detail, Timeline, counted, spoken};
 
 /// Cuts that a worker takes at once: asking for each costs more than it is worth.
@@ -129,7 +129,7 @@ fn run_all(
                         // What panics for one cut must not hide the others.
                         let run = AssertUnwindSafe(|| survey.run(job.operation, job.point).failure);
                         let failure = catch_unwind(run).unwrap_or_else(|payload| {
-                            Some(format!("it panicked: {}", words_of(payload.as_ref())))
+                            Some(format!("it panicked: {}", words_of_panic(payload.as_ref())))
                         });
                         if let (Some(why), Ok(mut failures)) = (failure, failures.lock()) {
                             failures.insert(number, why);

@@ -1,6 +1,5 @@
 //! Runs one case and says whether it passed: what the scenario expects, and the story beside its file.
 
-use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,6 +9,7 @@ use super::files::Case;
 use crate::golden;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_on};
 use crate::target::Target;
+use crate::text::words_of_panic;
 use crate::trace::Trace;
 
 /// What became of a case.
@@ -82,7 +82,9 @@ pub(super) fn execute(
     let run = AssertUnwindSafe(|| run_on(target, &case.scenario, harness, seed, &mut watch_on));
     match catch_unwind(run) {
         Ok(outcome) => judge(case, outcome, seed, update),
-        Err(payload) => Report { fault: Some(Fault::Crash(words_of(payload.as_ref()))), ..Report::NOTHING },
+        Err(payload) => {
+            Report { fault: Some(Fault::Crash(words_of_panic(payload.as_ref()))), ..Report::NOTHING }
+        }
     }
 }
 
@@ -113,14 +115,6 @@ fn compare_story(case: &Case, trace: &Trace) -> Result<Snapshots, Fault> {
     };
     let new = golden::normalized(&trace.story());
     if old == new { Ok(Snapshots::Same) } else { Err(Fault::Story(golden::diff(&old, &new))) }
-}
-
-pub(super) fn words_of(payload: &(dyn Any + Send)) -> String {
-    let words = payload.downcast_ref::<&str>().copied();
-    words
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a word")
-        .to_owned()
 }
 
 #[cfg(test)]

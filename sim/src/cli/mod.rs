@@ -39,6 +39,7 @@ mod arguments;
 mod cuts;
 mod doctor;
 mod execute;
+mod explore;
 mod files;
 mod image;
 mod report;
@@ -72,6 +73,8 @@ pub fn main(harness: Harness) -> ExitCode {
         Command::Run(run) => run::run(&run, &harness, &mut screen),
         Command::Check { files } => files::check(&files, &harness, &mut screen),
         Command::Cuts(arguments) => cuts::cuts(&arguments, &harness, &mut screen),
+        Command::Explore(arguments) => explore::explore(&arguments, &harness, &mut screen),
+        Command::Merge(arguments) => explore::merge(&arguments, &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
         Command::Image(image) => image::image(&image, &mut screen),
         Command::Doctor => Ok(doctor::doctor(&mut screen)),

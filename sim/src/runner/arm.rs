@@ -159,7 +159,7 @@ impl Runner<'_> {
             ahead.filter_map(|pending| Some((pending.step, self.scenario.steps.get(pending.step - 1)?)));
         let (number, step) = steps.into_iter().find(|(_, step)| !step.may_fail)?;
         let why = "this was armed and has not happened when the story ends".to_owned();
-        Some(Failure { step: number, line: step.line, what: step.describe(), why })
+        Some(Failure::of(number, step, &StepError::Unmet(why)))
     }
 }
 

@@ -28,7 +28,7 @@ use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
 use arm::Pending;
 use build::Stage;
-use invariants::{Broken, NO_SECRET_TOLD};
+use invariants::{Broken, Invariant, NO_SECRET_TOLD};
 
 /// The seed of a run that names none, at which stories and exact traces are compared.
 pub const DEFAULT_SEED: u64 = 1;
@@ -91,7 +91,7 @@ pub struct Outcome {
 impl Outcome {
     /// A run that could not begin.
     fn failed(why: String) -> Self {
-        let failure = Failure { step: 0, line: 0, what: String::new(), why };
+        let failure = Failure::of_the_run(why, None);
         Self { trace: Trace::default(), elapsed: Duration::ZERO, failure: Some(failure) }
     }
 }
@@ -107,11 +107,26 @@ pub struct Failure {
     pub what: String,
     /// What was wrong with it.
     pub why: String,
+    /// The invariant that was broken, if one was.
+    pub invariant: Option<&'static Invariant>,
+    /// Whether the simulation itself could not go on.
+    pub is_of_the_world: bool,
 }
 
 impl Failure {
     fn of(number: usize, step: &Step, why: &StepError) -> Self {
-        Self { step: number, line: step.line, what: step.describe(), why: why.to_string() }
+        let invariant = match why {
+            StepError::Broken(broken) => Some(broken.invariant),
+            StepError::Unmet(_) | StepError::World(_) | StepError::Ended => None,
+        };
+        let is_of_the_world = matches!(why, StepError::World(_));
+        let (what, why) = (step.describe(), why.to_string());
+        Self { step: number, line: step.line, what, why, invariant, is_of_the_world }
+    }
+
+    /// No step is at fault.
+    fn of_the_run(why: String, invariant: Option<&'static Invariant>) -> Self {
+        Self { step: 0, line: 0, what: String::new(), why, invariant, is_of_the_world: invariant.is_none() }
     }
 }
 
@@ -171,7 +186,7 @@ fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
     });
     let who = who.map_or("?", |entry| trace.name(entry.actor));
     let why = NO_SECRET_TOLD.broken(format!("one appears in what {who} says")).to_string();
-    Some(Failure { step: 0, line: 0, what: String::new(), why })
+    Some(Failure::of_the_run(why, Some(&NO_SECRET_TOLD)))
 }
 
 /// Adds the texts of an entry, each with the end of a line, which no secret contains. What is made of closed
@@ -275,7 +290,7 @@ impl<'a> Runner<'a> {
         }
         self.finish_phones().map_err(|(number, why)| match scenario.steps.get(number - 1) {
             Some(step) => Failure::of(number, step, &why),
-            None => Failure { step: 0, line: 0, what: String::new(), why: why.to_string() },
+            None => Failure::of_the_run(why.to_string(), None),
         })
     }
 

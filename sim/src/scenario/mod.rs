@@ -38,6 +38,7 @@ pub use step::{
     Button, CloudChange, Configure, PhoneAction, PinWrite, Power, Provision, Request, RouterChange, StaticIp,
     Step, Switch, TokenChoice, Verb,
 };
+pub(crate) use value::parse_duration;
 pub use value::{
     At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi,
     Secret, Ssid, Subnet,

@@ -536,6 +536,11 @@ impl DurationText {
     }
 }
 
+/// Reads a time from the command line: `90s`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    DurationText::parse(text).map(|text| text.0)
+}
+
 /// Reads a time.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     DurationText::deserialize(deserializer).map(|text| text.0)
