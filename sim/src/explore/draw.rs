@@ -9,7 +9,7 @@ const FAULTS_MAX: u64 = 8;
 /// The largest exponent of a weight: some kinds are up to 64 times as likely as others.
 const WEIGHT_EXPONENT_MAX: u64 = 6;
 /// A fault strikes within so many frames of the one before.
-const FRAMES_MAX: u64 = 60;
+const FRAMES_MAX: u64 = 30;
 /// A record has 440 bytes, with room for what stands behind it.
 const RECORD_LEN: u64 = 450;
 /// A sector.
@@ -65,9 +65,19 @@ const KINDS: [Kind; 18] = [
     Kind::Partition,
 ];
 
-/// States in which faults begin.
-const STATES: [&str; 7] =
-    ["wait-config", "configuring", "switch-to-sta", "connecting-net", "connecting-cloud", "running", "error"];
+/// States in which faults begin, the usual ones more often: what waits for a state that never comes holds up all
+/// that is armed behind it.
+const STATES: [&str; 9] = [
+    "configuring",
+    "switch-to-sta",
+    "connecting-net",
+    "connecting-net",
+    "connecting-cloud",
+    "connecting-cloud",
+    "running",
+    "running",
+    "error",
+];
 
 impl Plan {
     /// Draws the faults of a seed: which kinds there are in this run and how likely each is, then up to eight of them.
@@ -206,7 +216,7 @@ impl Dice {
 
     /// When a fault strikes.
     fn point(&mut self, device: &str) -> String {
-        if self.one_in(3) {
+        if self.one_in(4) {
             return format!("{{ state: {}, of: {device} }}", self.word(&STATES));
         }
         let frame = 1 + self.below(FRAMES_MAX);
