@@ -399,3 +399,82 @@ fn the_doctor_names_every_program_and_its_package() {
         ended.check(0, &[&format!("missing {program} "), package], &[]);
     }
 }
+
+#[test]
+fn every_cut_is_tried_and_one_can_be_told() {
+    let folder = Folder::new("cuts").with("a.yaml", &case("setup/first-setup.yaml")).with("b.yaml", PASSES);
+    let ended = folder.hil(&["cuts", "a.yaml", "--noises", "1"]);
+    ended.check(
+        0,
+        &["4 flash operations in a.yaml", "ok    device   1 program  440 bytes", "460 cuts, all survived"],
+        &[],
+    );
+    folder.hil(&["cuts", "a.yaml", "--at", "2:begun:3"]).check(
+        0,
+        &["power cut while writing flash", "the cut at 2:begun:3 does no harm"],
+        &[],
+    );
+    folder.hil(&["cuts", "a.yaml", "--at", "9:1:0"]).check(
+        2,
+        &[],
+        &["there is no flash operation 9", "has 4"],
+    );
+    folder.hil(&["cuts", "a.yaml", "--at", "x"]).check(2, &[], &["a cut is OPERATION:BYTES:NOISE"]);
+    folder.hil(&["cuts", "a.yaml", "--device", "lamp"]).check(2, &[], &["no device `lamp`", "it has device"]);
+    folder.hil(&["cuts", "b.yaml"]).check(2, &[], &["no device writes its flash in this story"]);
+    folder.hil(&["cuts", "c.yaml"]).check(2, &[], &["c.yaml", "cannot be read"]);
+}
+
+#[test]
+fn exploring_comes_to_the_same_whatever_the_number_of_jobs_and_shards() {
+    let folder = Folder::new("explore").with("a.yaml", &case("setup/first-setup.yaml"));
+    let explore = |more: &[&str]| {
+        let ended = folder.hil(&[&["explore", "a.yaml", "--seeds", "30", "--from", "0x10"], more].concat());
+        ended.check(0, &["seeds 16 to 45", "nothing is wrong"], &[]);
+    };
+    explore(&["--json", "one.json", "--jobs", "1"]);
+    explore(&["--json", "three.json", "--jobs", "3", "--check-determinism"]);
+    assert_eq!(folder.read("one.json"), folder.read("three.json"));
+    for shard in ["1", "2", "3"] {
+        explore(&["--shard", &format!("{shard}/3"), "--json", &format!("parts/{shard}.json")]);
+    }
+    let parts = ["merge", "parts/3.json", "parts/1.json", "parts/2.json", "--json", "merged.json"];
+    folder.hil(&parts).check(0, &["30 seeds from 16, 3 of 3 shards", "nothing is wrong"], &[]);
+    let digest = |name: &str| {
+        let text = folder.read(name).expect("a result");
+        text.lines().find(|line| line.contains("digest")).map(str::to_owned)
+    };
+    assert_eq!(digest("merged.json"), digest("one.json"));
+    folder.hil(&parts[..3]).check(2, &["2 of 3 shards"], &["not all shards are there: 2 of 3 are missing"]);
+    folder.hil(&["merge", "parts/1.json", "parts/1.json"]).check(
+        2,
+        &[],
+        &["shard 1 of parts/1.json is there already"],
+    );
+    folder.hil(&["merge", "a.yaml"]).check(2, &[], &["a.yaml: expected value at line 1"]);
+    folder.hil(&["explore", "a.yaml", "--shard", "4/3"]).check(2, &[], &["which of how many, such as 3/16"]);
+    let shown = folder.hil(&["explore", "a.yaml", "--from", "7", "--show"]);
+    shown.check(0, &["title: First setup", "may_fail: true", "  - settle: 30m"], &[]);
+    let folder = folder.with("seven.yaml", &shown.out);
+    folder.hil(&["run", "seven.yaml", "--seed", "7"]).check(0, &["passed"], &[]);
+}
+
+#[test]
+fn hashes_are_the_same_whatever_the_number_of_jobs() {
+    let folder =
+        Folder::new("hashes").with("a/a.yaml", PASSES).with("b.yaml", &case("setup/first-setup.yaml"));
+    for jobs in ["1", "2"] {
+        folder.hil(&["run", ".", "--jobs", jobs, "--hashes", &format!("{jobs}.txt")]).check(
+            0,
+            &["2 passed"],
+            &[],
+        );
+    }
+    let hashes = folder.read("1.txt").expect("the hashes");
+    let lines: Vec<&str> = hashes.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].ends_with("  a/a.yaml") && lines[1].ends_with("  b.yaml"),
+        "{hashes}"
+    );
+    assert_eq!(Some(hashes), folder.read("2.txt"));
+}

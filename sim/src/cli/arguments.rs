@@ -145,6 +145,9 @@ pub(super) struct RunArguments {
     /// How fast time passes for whoever watches: `fast`, `real`, or a factor such as `10x`.
     #[arg(long, value_name = "PACE", value_parser = parse_pace, default_value = "fast")]
     pub(super) pace: Pace,
+    /// Writes the hash of each scenario's exact trace there, to be held against another build or machine.
+    #[arg(long, value_name = "FILE")]
+    pub(super) hashes: Option<PathBuf>,
     /// Writes the story and the exact trace of each scenario that passes beside its file.
     #[arg(long)]
     pub(super) update: bool,

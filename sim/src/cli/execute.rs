@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use smoltcp::time::{Duration, Instant};
 
+use super::arguments::RunArguments;
 use super::files::Case;
 use crate::golden;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_on};
@@ -24,6 +25,8 @@ pub(super) struct Report {
     pub(super) snapshots: Snapshots,
     /// What happened; there is none after a crash.
     pub(super) trace: Option<Trace>,
+    /// The hash of the exact trace, where it is asked for.
+    pub(super) hash: Option<u64>,
 }
 
 impl Report {
@@ -34,7 +37,15 @@ impl Report {
         skipped: None,
         snapshots: Snapshots::Untouched,
         trace: None,
+        hash: None,
     };
+}
+
+impl Report {
+    /// Computes the hash if it is asked for.
+    pub(super) fn take_hash(&mut self, arguments: &RunArguments) {
+        self.hash = arguments.hashes.as_ref().and(self.trace.as_ref()).map(Trace::hash);
+    }
 }
 
 /// Why a case failed.
@@ -100,7 +111,7 @@ fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
         Ok(snapshots) => (snapshots, None),
         Err(fault) => (Snapshots::Untouched, Some(fault)),
     };
-    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace) }
+    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace), hash: None }
 }
 
 fn write_snapshots(case: &Case, trace: &Trace) -> io::Result<Snapshots> {

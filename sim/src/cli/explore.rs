@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::Instant as WallClock;
 use smoltcp::time::Duration;
 
 use super::arguments::{ExploreArguments, MergeArguments};
-use super::files::quoted;
+use super::files::{quoted, write_file};
 use super::run::{jobs_or_cores, wall_time};
 use super::screen::Screen;
 use super::{Exit, Trouble};
@@ -161,7 +161,7 @@ fn write_shrunk(
         let command = format!("hil explore {} --from {seed} --seeds 1", quoted(&arguments.file));
         let text =
             format!("# Found by: {command}\n# It breaks {kind}; so does: hil run THIS --seed {seed}\n{text}");
-        write(&path, &text)?;
+        write_file(&path, &text)?;
         let palette = screen.palette();
         screen.say("");
         screen.say(format_args!("{}: {}", palette.strong(kind), palette.bad(&finding.why)));
@@ -213,16 +213,5 @@ pub(super) fn merge(arguments: &MergeArguments, screen: &mut Screen) -> Result<E
 
 fn write_json(path: &Path, results: &Results) -> Result<(), Trouble> {
     let text = serde_json::to_string_pretty(results).unwrap_or_default();
-    write(path, &format!("{text}\n"))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Trouble> {
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let made = if folder.as_os_str().is_empty() { Ok(()) } else { fs::create_dir_all(&folder) };
-    made.and_then(|()| fs::write(path, text)).map_err(|error| {
-        Trouble::misuse(
-            format!("{} cannot be written: {error}", path.display()),
-            "choose a place where you may write",
-        )
-    })
+    write_file(path, &format!("{text}\n"))
 }

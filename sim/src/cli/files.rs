@@ -135,6 +135,18 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a file, and the folder that it stands in.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Trouble> {
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let made = if folder.as_os_str().is_empty() { Ok(()) } else { fs::create_dir_all(&folder) };
+    made.and_then(|()| fs::write(path, text)).map_err(|error| {
+        Trouble::misuse(
+            format!("{} cannot be written: {error}", path.display()),
+            "choose a place where you may write",
+        )
+    })
+}
+
 /// A path as a shell takes it.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

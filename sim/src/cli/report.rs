@@ -107,6 +107,7 @@ pub(super) struct Summary<'a> {
     first_failed: Option<&'a Case>,
     failed: usize,
     skipped: usize,
+    hashes: String,
 }
 
 impl<'a> Summary<'a> {
@@ -124,7 +125,13 @@ impl<'a> Summary<'a> {
             first_failed: None,
             failed: 0,
             skipped: 0,
+            hashes: String::new(),
         }
+    }
+
+    /// The hash of each exact trace and whose it is, a line each, where they were asked for.
+    pub(super) fn hashes(&self) -> &str {
+        &self.hashes
     }
 
     /// How many cases have ended.
@@ -144,6 +151,9 @@ impl<'a> Summary<'a> {
         self.elapsed += report.elapsed;
         self.written += usize::from(report.snapshots == Snapshots::Written);
         self.skipped += usize::from(report.skipped.is_some());
+        if let Some(hash) = report.hash {
+            self.hashes += &format!("{hash:016x}  {}\n", case.path.display());
+        }
         if report.fault.is_some() {
             self.failed += 1;
             self.first_failed.get_or_insert(case);

@@ -12,7 +12,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::arguments::{Pace, RunArguments, TargetName};
 use super::execute::{Report, execute};
-use super::files::{Case, load, resolve};
+use super::files::{Case, load, resolve, write_file};
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
 use super::target::prepare;
@@ -40,12 +40,16 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
     let target = prepare(arguments, screen)?;
     screen.say(headline(arguments, paths.len()));
     let (cases, bad) = load(paths, harness, screen);
-    let failed = match (cases.as_slice(), told) {
-        ([], _) => 0,
-        (cases, true) => tell_all(cases, bad, arguments, &*target, harness, screen),
-        (cases, false) => list(cases, bad, arguments, &*target, harness, screen),
-    };
-    Ok(match (bad, failed) {
+    let mut summary = Summary::new(&cases, bad);
+    match told {
+        _ if cases.is_empty() => {}
+        true => tell_all(&cases, &mut summary, arguments, &*target, harness, screen),
+        false => list(&cases, &mut summary, arguments, &*target, harness, screen),
+    }
+    if let Some(path) = &arguments.hashes {
+        write_file(path, summary.hashes())?;
+    }
+    Ok(match (bad, summary.failed()) {
         (0, 0) => Exit::Passed,
         (0, _) => Exit::Failed,
         (_, _) => Exit::Misuse,
@@ -68,25 +72,24 @@ fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Runs cases one after the other and tells what happened; returns how many failed.
+/// Runs cases one after the other and tells what happened.
 fn tell_all(
     cases: &[Case],
-    bad: usize,
+    summary: &mut Summary<'_>,
     arguments: &RunArguments,
     target: &dyn Target,
     harness: &Harness,
     screen: &mut Screen,
-) -> usize {
+) {
     let started = WallClock::now();
-    let mut summary = Summary::new(cases, bad);
     for case in cases {
-        let report = tell(case, arguments, target, harness, screen);
+        let mut report = tell(case, arguments, target, harness, screen);
+        report.take_hash(arguments);
         summary.count(&report);
     }
     if cases.len() > 1 {
         summary.finish(wall_time(started), arguments, screen);
     }
-    summary.failed()
 }
 
 fn tell(
@@ -144,17 +147,16 @@ fn say_paced(lines: &[Line], pace: Pace, screen: &mut Screen) {
     }
 }
 
-/// Runs cases on all cores and says one line each, in their order; returns how many failed.
+/// Runs cases on all cores and says one line each, in their order.
 fn list(
     cases: &[Case],
-    bad: usize,
+    summary: &mut Summary<'_>,
     arguments: &RunArguments,
     target: &dyn Target,
     harness: &Harness,
     screen: &mut Screen,
-) -> usize {
+) {
     let started = WallClock::now();
-    let mut summary = Summary::new(cases, bad);
     let next = AtomicUsize::new(0);
     let workers = jobs_or_cores(arguments.jobs).min(target.jobs_max()).min(cases.len());
     thread::scope(|scope| {
@@ -167,6 +169,7 @@ fn list(
                     let Some(case) = cases.get(index) else { break };
                     let mut report =
                         execute(case, target, harness, arguments.seed, arguments.update, &mut |_| {});
+                    report.take_hash(arguments);
                     // Traces of many cases at once are large, and a line does not tell them.
                     report.trace = None;
                     if sender.send((index, report)).is_err() {
@@ -190,7 +193,6 @@ fn list(
         }
     });
     summary.finish(wall_time(started), arguments, screen);
-    summary.failed()
 }
 
 /// How many things are done at once, one for each core unless the user says.
