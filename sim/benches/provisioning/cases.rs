@@ -7,6 +7,8 @@ use firmware_core::application::Application;
 use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::random::fnv1a64;
+use hil_sim::explore::Explorer;
+use hil_sim::runner::cuts::Cuts;
 use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run, run_on};
 use hil_sim::scenario::{Power, Scenario, Verb};
 use hil_sim::target::{Sim, Target};
@@ -41,6 +43,20 @@ impl Case {
         self.run_on(&Sim)
     }
 
+    /// Runs the scenario once for every power cut, each of which must do no harm; returns how many there are.
+    pub(crate) fn every_cut(&self, noises: u32) -> u64 {
+        let survey = Cuts::survey(&self.scenario, &self.harness, DEFAULT_SEED);
+        let survey = survey.unwrap_or_else(|error| panic!("{}: {error}", self.scenario.title));
+        let mut count = 0;
+        for operation in survey.operations() {
+            for point in Cuts::points(operation, noises) {
+                count += 1;
+                assert_eq!(survey.run(operation, point).failure, None, "{point}");
+            }
+        }
+        count
+    }
+
     /// Runs the scenario with its devices there.
     pub(crate) fn run_on(&self, target: &dyn Target) -> Outcome {
         let outcome = run_on(target, &self.scenario, &self.harness, DEFAULT_SEED, &mut |_| true);
@@ -62,6 +78,21 @@ pub(crate) fn first_setup() -> Case {
     let end = case.scenario.steps.iter().position(|step| is_cycle(&step.verb));
     case.scenario.steps.truncate(end.expect("the case ends with a power cycle"));
     case
+}
+
+/// A first setup and a reset by the button, which erases a sector.
+pub(crate) fn reset() -> Case {
+    Case::new(
+        "button-reset.yaml",
+        include_str!("../../../scenarios/cases/user/button-reset.yaml"),
+        THERMOSTAT,
+    )
+}
+
+/// The first setup with faults that seeds draw.
+pub(crate) fn explorer() -> Explorer<'static> {
+    let text = include_str!("../../../scenarios/cases/setup/first-setup.yaml");
+    Explorer::new("first-setup.yaml", text, &THERMOSTAT).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The first setup without what the app says to the cloud, but for the token: it does not ask whether the

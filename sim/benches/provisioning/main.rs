@@ -27,6 +27,15 @@ const SHORT_CASE_MAX: Duration = Duration::from_millis(50);
 /// Fifty days online at a heartbeat of 40 s.
 const FIFTY_DAYS_MAX: Duration = Duration::from_millis(1_500);
 
+/// Every power cut of a save, on two cores.
+const CUTS_MAX: Duration = Duration::from_secs(5);
+/// A hundred thousand explored seeds, on two cores.
+const EXPLORED_MAX: Duration = Duration::from_secs(60);
+/// Seeds that are explored here, on one core.
+const SEEDS: u32 = 2_000;
+/// Contents of what a power cut leaves half done.
+const NOISES: u32 = 4;
+
 /// A setup with its device in QEMU.
 const QEMU_MAX: Duration = Duration::from_millis(500);
 
@@ -54,6 +63,7 @@ fn main() {
     measure_rate(&mut rows);
     measure_instructions(&mut rows);
     measure_long_cases(&mut rows);
+    measure_faults(&mut rows);
     measure_qemu(&mut rows);
     table::print(&rows);
 }
@@ -120,6 +130,22 @@ fn measure_long_cases(rows: &mut Vec<Row>) {
         let best = best_of(LONG_ROUNDS, || drop(case.run()));
         rows.push(Row::time(what, best, bar).with_detail(format!("{} frames", grouped(frames))));
     }
+}
+
+/// Cuts and exploration divide their work evenly, so that one core says what two take.
+fn measure_faults(rows: &mut Vec<Row>) {
+    for (what, case) in [
+        ("every cut of a first setup, two cores", cases::first_setup()),
+        ("every cut of a reset, two cores", cases::reset()),
+    ] {
+        let mut cuts = 0;
+        let best = best_of(1, || cuts = case.every_cut(NOISES));
+        rows.push(Row::time(what, best / 2, Some(CUTS_MAX)).with_detail(format!("{} cuts", grouped(cuts))));
+    }
+    let explorer = cases::explorer();
+    let best = best_of(1, || (0..SEEDS).for_each(|seed| drop(explorer.run(u64::from(seed)))));
+    let all = best * (100_000 / SEEDS) / 2;
+    rows.push(Row::time("100,000 explored seeds, two cores", all, Some(EXPLORED_MAX)));
 }
 
 /// A whole setup with the device in QEMU, the emulator's start and end included.
