@@ -40,6 +40,18 @@ fn a_seed_always_leads_to_the_same() {
     assert_ne!(explorer.file_of(1), explorer.file_of(2));
 }
 
+#[test]
+fn the_file_that_a_seed_becomes_is_what_is_run() {
+    let text = case("setup/reconfigure-keeps-old.yaml");
+    let explorer = Explorer::new("story.yaml", &text, &Harness::EXAMPLE).expect("it can be explored");
+    for seed in 0..20 {
+        let file =
+            Scenario::parse("seed.yaml", &explorer.file_of(seed)).unwrap_or_else(|error| panic!("{error}"));
+        let elapsed = run(&file, &Harness::EXAMPLE, seed).elapsed.total_millis();
+        assert_eq!(explorer.run(seed).virtual_ms, elapsed, "seed {seed}");
+    }
+}
+
 /// A product whose code cannot bear to lose the cloud a second time.
 struct Fragile {
     losses: u32,

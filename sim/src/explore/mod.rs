@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::runner::invariants::CAN_BE_SET_UP;
 use crate::runner::{Failure, Harness, Outcome, run};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::text::words_of_panic;
 use crate::trace::{Trace, What};
 use draw::Plan;
@@ -25,6 +25,8 @@ pub use story::StoryError;
 /// A story that is explored.
 pub struct Explorer<'a> {
     story: Story,
+    /// The story without faults: reading it anew for each seed would cost as much as running it.
+    without_faults: Scenario,
     harness: &'a Harness,
 }
 
@@ -67,7 +69,9 @@ impl<'a> Explorer<'a> {
     /// # Errors
     /// When the file is not a scenario, or none that can be explored.
     pub fn new(file: &str, text: &str, harness: &'a Harness) -> Result<Self, StoryError> {
-        Ok(Self { story: Story::new(file, text)?, harness })
+        let story = Story::new(file, text)?;
+        let without_faults = Scenario::parse(file, &story.text(&[], story.steps()))?;
+        Ok(Self { story, without_faults, harness })
     }
 
     /// The scenario file that a seed becomes.
@@ -80,8 +84,8 @@ impl<'a> Explorer<'a> {
     pub fn run(&self, seed: u64) -> Explored {
         let plan = Plan::draw(self.story.world(), seed);
         let drawn = plan.steps.len();
-        let text = self.story.text(&plan.steps, self.story.steps());
-        match self.attempt(&text, seed) {
+        let scenario = self.without_faults.with_steps_before(self.story.file(), &plan.steps.join("\n"));
+        match self.attempt(scenario, seed) {
             Ok(outcome) => Explored {
                 seed,
                 virtual_ms: outcome.elapsed.total_millis(),
@@ -95,7 +99,8 @@ impl<'a> Explorer<'a> {
 
     /// The hash of the exact trace of what a seed becomes; 0 when it panics.
     pub fn hash(&self, seed: u64) -> u64 {
-        self.attempt(&self.file_of(seed), seed).map_or(0, |outcome| outcome.trace.hash())
+        let scenario = Scenario::parse(self.story.file(), &self.file_of(seed));
+        self.attempt(scenario, seed).map_or(0, |outcome| outcome.trace.hash())
     }
 
     /// Leaves out steps as long as what a seed becomes fails the same way; `None` when it does not fail.
@@ -115,15 +120,15 @@ impl<'a> Explorer<'a> {
     }
 
     fn finding(&self, text: &str, seed: u64) -> Option<Finding> {
-        match self.attempt(text, seed) {
+        match self.attempt(Scenario::parse(self.story.file(), text), seed) {
             Ok(outcome) => outcome.failure.as_ref().map(finding_of),
             Err(finding) => Some(finding),
         }
     }
 
-    fn attempt(&self, text: &str, seed: u64) -> Result<Outcome, Finding> {
-        let scenario = Scenario::parse(self.story.file(), text)
-            .map_err(|error| Finding { kind: "language".to_owned(), why: error.to_string() })?;
+    fn attempt(&self, scenario: Result<Scenario, ScenarioError>, seed: u64) -> Result<Outcome, Finding> {
+        let scenario =
+            scenario.map_err(|error| Finding { kind: "language".to_owned(), why: error.to_string() })?;
         // What panics for one seed must not hide the others. Nothing of the run is used after.
         catch_unwind(AssertUnwindSafe(|| run(&scenario, self.harness, seed)))
             .map_err(|payload| Finding { kind: "panic".to_owned(), why: words_of_panic(payload.as_ref()) })

@@ -56,6 +56,14 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
     Ok(Scenario { title: title.value, why, catches, product, uptime, world: world.value, steps })
 }
 
+/// Reads and checks a list of steps of our own making, such as a scenario in this world could hold.
+pub(super) fn steps(text: &str, world: &At<World>) -> Result<Vec<Step>, Complaint> {
+    let mut options = serde_saphyr::Options::default();
+    options.with_snippet = false;
+    let steps: Vec<At<StepText>> = serde_saphyr::from_str_with_options(text, options)?;
+    steps.into_iter().map(|step| check_step(step, world)).collect()
+}
+
 /// Whether nothing but comments and document marks stands there.
 fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")

@@ -97,6 +97,21 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// The same with steps before its own, written as in a file; `file` only names it in errors.
+    ///
+    /// # Errors
+    /// Says what is wrong and where.
+    pub(crate) fn with_steps_before(&self, file: &str, text: &str) -> Result<Self, ScenarioError> {
+        let mut scenario = self.clone();
+        let world = At::nowhere(scenario.world);
+        let steps = check::steps(text, &world).map_err(|complaint| complaint.in_file(file, text))?;
+        scenario.world = world.value;
+        scenario.steps.splice(0..0, steps);
+        Ok(scenario)
+    }
+}
+
 /// Reads no more than it takes to see that a file is too long: it may be a device that never ends.
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
