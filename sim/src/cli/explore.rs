@@ -53,7 +53,7 @@ pub(super) fn explore(
     screen.say(headline(arguments, &results));
     let started = WallClock::now();
     let differing = run_all(&explorer, arguments, &mut results, screen);
-    say_results(&results, wall_time(started), screen);
+    say_results(&results, Some(wall_time(started)), screen);
     if let Some(path) = &arguments.json {
         write_json(path, &results)?;
     }
@@ -120,19 +120,17 @@ fn run_all(
     differing
 }
 
-fn say_results(results: &Results, wall: Duration, screen: &mut Screen) {
+fn say_results(results: &Results, wall: Option<Duration>, screen: &mut Screen) {
     let palette = screen.palette();
     let Results { runs, virtual_ms, drawn, happened, digest, findings, .. } = results;
     let life = spoken(Duration::from_millis(*virtual_ms));
     let runs = counted(usize::try_from(*runs).unwrap_or(usize::MAX), "seed", "seeds");
+    let wall = wall.map_or_else(String::new, |wall| format!(" in {}", spoken(wall)));
     let verdict = match findings.len() {
         0 => palette.good("nothing is wrong"),
         count => palette.alarm(format_args!("{count} fail")),
     };
-    screen.say(format_args!(
-        "{runs}, {verdict} · {happened} of {drawn} faults struck, {life} of life in {}",
-        spoken(wall)
-    ));
+    screen.say(format_args!("{runs}, {verdict} · {happened} of {drawn} faults struck, {life} of life{wall}"));
     screen.say(palette.quiet(format_args!("digest {digest}")));
     for found in findings.iter().take(NAMED_MAX) {
         screen.say(format_args!("  seed {}: {}", found.seed, palette.bad(&found.why)));
@@ -196,7 +194,7 @@ pub(super) fn merge(arguments: &MergeArguments, screen: &mut Screen) -> Result<E
     let Results { hil, file, from, seeds, shards, done, .. } = &whole;
     let done = done.len();
     screen.say(format_args!("hil {hil}, {file}, {seeds} seeds from {from}, {done} of {shards} shards"));
-    say_results(&whole, Duration::ZERO, screen);
+    say_results(&whole, None, screen);
     if let Some(path) = &arguments.json {
         write_json(path, &whole)?;
     }

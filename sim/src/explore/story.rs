@@ -5,7 +5,7 @@ use firmware_core::hal::Security;
 use crate::scenario::{PhoneAction, Router, Scenario, ScenarioError, Step, Verb, World};
 
 /// How often a user tries while everything goes wrong.
-const TRIES_WITH_FAULTS: u32 = 3;
+const TRIES_WITH_FAULTS: u32 = 2;
 /// How often a user may have to try once nothing is at fault: the device may still be busy with what was.
 const TRIES_WITHOUT: u32 = 3;
 
