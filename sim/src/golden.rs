@@ -1,7 +1,7 @@
 //! The snapshots beside a scenario file, in the file format of the crate `insta`, so that `hil run --update`
 //! and `cargo insta` write the same bytes. It does not decide when one is written.
 //!
-//! The story of `cases/NAME.yaml` is `cases/NAME.story.snap`, its exact trace `cases/NAME.exact.snap`.
+//! The story of `NAME.yaml` is `NAME.story.snap` beside it, its exact trace `NAME.exact.snap`.
 
 use std::fs;
 use std::io;
