@@ -49,6 +49,8 @@ pub enum What {
     PowerCut,
     /// A device's supply sagged, and its processor starts again.
     Brownout,
+    /// A device's watchdog bit, and its processor starts again.
+    Watchdog,
     /// A frame reached a radio that was off or has restarted since.
     FrameMissed,
     /// The phone or its app did something.
@@ -231,7 +233,7 @@ impl Trace {
 pub fn is_story(what: &What) -> bool {
     match what {
         What::Device(event) => is_milestone(event),
-        What::PowerOn | What::PowerOff | What::PowerCut | What::Brownout => true,
+        What::PowerOn | What::PowerOff | What::PowerCut | What::Brownout | What::Watchdog => true,
         What::Phone(event) => event.is_story(),
         What::Router(event) => event.is_story(),
         What::Cloud(event) => event.is_story(),
@@ -342,6 +344,7 @@ impl fmt::Display for What {
             Self::PowerOff => f.write_str("power off"),
             Self::PowerCut => f.write_str("power cut while writing flash"),
             Self::Brownout => f.write_str("browns out"),
+            Self::Watchdog => f.write_str("is reset by its watchdog"),
             Self::FrameMissed => f.write_str("misses a frame"),
             Self::Phone(event) => event.fmt(f),
             Self::Router(event) => event.fmt(f),

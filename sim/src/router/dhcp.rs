@@ -66,10 +66,11 @@ impl DhcpServer {
         let request = DhcpRepr::parse(&packet).ok()?;
         let mac = request.client_hardware_address;
         match mode {
-            DhcpMode::Normal | DhcpMode::Nak => {}
+            DhcpMode::Normal | DhcpMode::Nak | DhcpMode::Exhausted => {}
             DhcpMode::Silent => return None,
         }
         match request.message_type {
+            DhcpMessageType::Discover if mode == DhcpMode::Exhausted => None,
             DhcpMessageType::Discover => {
                 let ip = self.choose(now, mac, request.requested_ip)?;
                 self.keep(Lease { ip, mac: Some(mac), until: now + OFFER_LIMIT, bound: false });
@@ -113,7 +114,10 @@ impl DhcpServer {
             return None;
         }
         let ip = request.requested_ip.unwrap_or(request.client_ip);
-        if mode == DhcpMode::Nak || !self.pool_has(ip) || !self.is_free(now, mac, ip) {
+        if matches!(mode, DhcpMode::Nak | DhcpMode::Exhausted)
+            || !self.pool_has(ip)
+            || !self.is_free(now, mac, ip)
+        {
             let again = self.refused.replace(mac) == Some(mac);
             events.push(Event::LeaseRefused { mac, again });
             return Some(self.reply(request, DhcpMessageType::Nak, Ipv4Address::UNSPECIFIED));

@@ -12,6 +12,7 @@ use crate::dns::{CLASS_IN, HEADER_LEN, Label, NAME_LEN_MAX, RECURSION_DESIRED, R
 /// The four bits of operation: RFC 1035 section 4.1.1.
 const OPCODE_MASK: u16 = 0x7800;
 const RECURSION_AVAILABLE: u16 = 0x0080;
+const TRUNCATED: u16 = 0x0200;
 const FORMAT_ERROR: u16 = 1;
 const SERVER_FAILURE: u16 = 2;
 const NAME_ERROR: u16 = 3;
@@ -39,7 +40,12 @@ struct Question<'a> {
 }
 
 /// Answers one query; `None` when it is not one, or when nothing is to be said.
-pub(super) fn answer(mode: DnsMode, zone: &BTreeMap<String, Ipv4Address>, query: &[u8]) -> Option<Answer> {
+pub(super) fn answer(
+    mode: DnsMode,
+    zone: &BTreeMap<String, Ipv4Address>,
+    own: Ipv4Address,
+    query: &[u8],
+) -> Option<Answer> {
     let flags = number(query, 2)?;
     if query.len() < HEADER_LEN || flags & RESPONSE != 0 || mode == DnsMode::Silent {
         return None;
@@ -50,17 +56,21 @@ pub(super) fn answer(mode: DnsMode, zone: &BTreeMap<String, Ipv4Address>, query:
     let Some(question) = read_question(query) else {
         return Some(Answer { message: write(query, flags, FORMAT_ERROR, None, None), named: None });
     };
-    let address = zone.get(&question.name).copied();
+    let address = match mode {
+        DnsMode::Captive => Some(own),
+        _ => zone.get(&question.name).copied(),
+    };
     let rcode = match mode {
         DnsMode::Normal if address.is_none() => NAME_ERROR,
-        DnsMode::Normal | DnsMode::Silent => 0,
+        DnsMode::Normal | DnsMode::Silent | DnsMode::Truncated | DnsMode::Captive => 0,
         DnsMode::NxDomain => NAME_ERROR,
         DnsMode::ServFail => SERVER_FAILURE,
     };
     let asks_address = question.class == CLASS_IN && [A, ANY].contains(&question.kind);
     // A name that exists without a record of this type gets an empty answer, not an error (RFC 2308).
-    let given = address.filter(|_| rcode == 0 && asks_address);
-    let message = write(query, flags, rcode, Some(&question), given);
+    let given = address.filter(|_| rcode == 0 && asks_address && mode != DnsMode::Truncated);
+    let cut = if mode == DnsMode::Truncated { TRUNCATED } else { 0 };
+    let message = write(query, flags, cut | rcode, Some(&question), given);
     let named = asks_address.then_some((question.name, given.is_some()));
     Some(Answer { message, named })
 }

@@ -28,7 +28,7 @@ use crate::stack::Frame;
 use dhcp::DhcpServer;
 use nat::Nat;
 use neighbours::Neighbours;
-use packet::{ETHERNET_HEADER_LEN, End, arp_frame, udp_frame, udp_inside};
+use packet::{ETHERNET_HEADER_LEN, End, arp_frame, refuse_tcp, udp_frame, udp_inside};
 
 /// How long home routers lend an address.
 pub const LEASE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
@@ -65,6 +65,8 @@ pub enum DhcpMode {
     Silent,
     /// It offers an address and refuses it when it is asked for.
     Nak,
+    /// Every address of its pool is lent to somebody else: it offers none, and refuses what it is asked for.
+    Exhausted,
 }
 
 /// How the router answers DNS.
@@ -78,6 +80,11 @@ pub enum DnsMode {
     NxDomain,
     /// It cannot say: its own resolver is out of reach.
     ServFail,
+    /// The answer does not fit and is cut (TC, RFC 1035 section 4.1.1): the client is to ask again over TCP, which
+    /// home routers do not answer.
+    Truncated,
+    /// Every name is at the router itself, until somebody has signed in on its page: a hotel.
+    Captive,
 }
 
 /// What happened at the router.
@@ -299,6 +306,10 @@ impl Router {
                 return;
             }
         }
+        if destination == own && self.config.dns == DnsMode::Captive {
+            self.frames.extend(refuse_tcp(&frame).map(|frame| (Port::Air, frame)));
+            return;
+        }
         let may_pass = !to.is_broadcast() && !is_local && !destination.is_multicast();
         if !may_pass || !self.uplink_up || !self.config.lan.contains_addr(&source) {
             return;
@@ -331,7 +342,7 @@ impl Router {
             DnsMode::Normal if !uplink_up => DnsMode::ServFail,
             mode => mode,
         };
-        let answer = dns::answer(mode, &config.zone, query)?;
+        let answer = dns::answer(mode, &config.zone, config.lan.address(), query)?;
         events.extend(answer.named.map(|(name, found)| Event::NameAnswered { name, found }));
         Some(answer.message)
     }

@@ -3,7 +3,8 @@
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
-    IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
+    IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
+    UdpRepr,
 };
 
 use crate::stack::Frame;
@@ -65,6 +66,49 @@ pub(super) fn arp_frame(
     let mut ethernet = ethernet_header(&mut frame, source.0, to, EthernetProtocol::Arp);
     arp.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
     frame
+}
+
+/// The answer to a frame that wants to open a TCP connection where nobody listens (RFC 9293 section 3.10.7.1).
+pub(super) fn refuse_tcp(frame: &[u8]) -> Option<Frame> {
+    let checksums = ChecksumCapabilities::default();
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
+    if ip.next_header() != IpProtocol::Tcp || is_fragment(&ip) {
+        return None;
+    }
+    let tcp = TcpPacket::new_checked(ip.payload()).ok()?;
+    if !tcp.syn() || tcp.ack() {
+        return None;
+    }
+    let reset = TcpRepr {
+        src_port: tcp.dst_port(),
+        dst_port: tcp.src_port(),
+        control: TcpControl::Rst,
+        seq_number: TcpSeqNumber(0),
+        ack_number: Some(tcp.seq_number() + 1),
+        window_len: 0,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    let reply = Ipv4Repr {
+        src_addr: ip.dst_addr(),
+        dst_addr: ip.src_addr(),
+        next_header: IpProtocol::Tcp,
+        payload_len: reset.buffer_len(),
+        hop_limit: HOP_LIMIT,
+    };
+    let mut answer = vec![0; ETHERNET_HEADER_LEN + reply.buffer_len() + reply.payload_len];
+    let (from, to) = (ethernet.dst_addr(), ethernet.src_addr());
+    let mut header = ethernet_header(&mut answer, from, to, EthernetProtocol::Ipv4);
+    let mut packet = Ipv4Packet::new_unchecked(header.payload_mut());
+    reply.emit(&mut packet, &checksums);
+    let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
+    reset.emit(&mut segment, &reply.src_addr.into(), &reply.dst_addr.into(), &checksums);
+    Some(answer)
 }
 
 /// The UDP packet inside an IPv4 packet, when it is one, whole and unbroken.

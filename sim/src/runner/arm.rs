@@ -137,6 +137,8 @@ impl Runner<'_> {
                         world.power_off(device);
                         world.power_on_at(world.now() + CYCLE_PAUSE, device);
                     }
+                    Power::Brownout => world.reset(device, ResetCause::Brownout),
+                    Power::Watchdog => world.reset(device, ResetCause::Watchdog),
                 }
             }
             (Armed::Router(change), Some(NodeId::Router(router))) => self.change_router(router, change),

@@ -284,6 +284,7 @@ impl Stage {
                 channel: radio.channel.0,
                 rssi: radio.rssi.0,
                 capacity: ROUTER_STATIONS_MAX,
+                join_delay: Duration::ZERO,
             };
             let spoken = radio.name.as_ref().map_or(router.name.as_str(), |name| name.as_str());
             self.world.trace.set_address_name(bssid, spoken);
@@ -400,6 +401,7 @@ pub(super) fn dhcp_mode(mode: DhcpMode) -> (router::DhcpMode, Option<Duration>) 
         DhcpMode::Normal => (router::DhcpMode::Normal, None),
         DhcpMode::Silent => (router::DhcpMode::Silent, None),
         DhcpMode::Nak => (router::DhcpMode::Nak, None),
+        DhcpMode::Exhausted => (router::DhcpMode::Exhausted, None),
         DhcpMode::Lease(lease) => (router::DhcpMode::Normal, Some(lease)),
     }
 }
@@ -410,6 +412,8 @@ pub(super) fn dns_mode(mode: DnsMode) -> router::DnsMode {
         DnsMode::Silent => router::DnsMode::Silent,
         DnsMode::Nxdomain => router::DnsMode::NxDomain,
         DnsMode::Servfail => router::DnsMode::ServFail,
+        DnsMode::Truncated => router::DnsMode::Truncated,
+        DnsMode::Captive => router::DnsMode::Captive,
     }
 }
 

@@ -209,7 +209,7 @@ fn say(what: &What, said: &mut String) {
         What::Radio(RadioCommand::Off | RadioCommand::Scan { probe: None }) => {}
         What::Device(_) | What::Pattern(_) | What::Flash(_) => {}
         What::PowerOn | What::PowerOff | What::PowerCut => {}
-        What::Brownout | What::FrameMissed | What::Step(_) | What::Fired(_) => {}
+        What::Brownout | What::Watchdog | What::FrameMissed | What::Step(_) | What::Fired(_) => {}
     }
 }
 

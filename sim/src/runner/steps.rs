@@ -70,6 +70,11 @@ impl Runner<'_> {
     }
 
     fn power(&mut self, device: usize, power: Power) -> Result<(), StepError> {
+        match power {
+            Power::Brownout => self.stage.world.reset(device, ResetCause::Brownout),
+            Power::Watchdog => self.stage.world.reset(device, ResetCause::Watchdog),
+            Power::On | Power::Off | Power::Cycle => {}
+        }
         if matches!(power, Power::Off | Power::Cycle) {
             self.stage.world.power_off(device);
         }
@@ -259,6 +264,21 @@ impl Runner<'_> {
             if let Some(rssi) = change.rssi {
                 ap.rssi = rssi.0;
             }
+            if let Some(channel) = change.channel {
+                ap.channel = channel.0;
+            }
+            if let Some(hidden) = change.hidden {
+                ap.hidden = hidden;
+            }
+            if let Some(security) = change.security {
+                ap.security = security.into();
+            }
+            if let Some(delay) = change.join_delay {
+                ap.join_delay = delay;
+            }
+            if let Some(count) = change.stations_max {
+                ap.capacity = usize::from(count.0);
+            }
         }
         if let Some(actor) = self.stage.world.routers.get_mut(router) {
             if let Some(dhcp) = change.dhcp {
@@ -275,13 +295,21 @@ impl Runner<'_> {
         }
         for (bssid, ap) in self.stage.access_points.get(router).into_iter().flatten() {
             if change.deauth {
-                self.stage.world.deauthenticate(*bssid, DEAUTH_REASON);
+                let reason = change.deauth_reason.map_or(DEAUTH_REASON, |reason| reason.0);
+                self.stage.world.deauthenticate(*bssid, reason);
             }
             match change.power {
                 Some(Switch::Off) => self.stage.world.remove_access_point(*bssid),
                 Some(Switch::On) => self.stage.world.add_access_point(*bssid, ap.clone()),
-                None if change.rssi.is_some() => self.stage.world.set_rssi(*bssid, ap.rssi),
-                None => {}
+                None if change.channel.is_some() => {
+                    self.stage.world.move_access_point(*bssid, ap.clone());
+                }
+                // With another security it starts anew.
+                None if change.security.is_some() => {
+                    self.stage.world.remove_access_point(*bssid);
+                    self.stage.world.add_access_point(*bssid, ap.clone());
+                }
+                None => self.stage.world.change_access_point(*bssid, ap),
             }
         }
         self.stage.world.touch(node);

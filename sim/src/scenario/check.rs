@@ -448,6 +448,9 @@ impl Check<'_> {
         if *change == RouterChange::default() {
             return Err(self.complaint("nothing changes about the router", ""));
         }
+        if change.deauth_reason.is_some() && !change.deauth {
+            return Err(self.complaint("nobody is thrown out for this reason", "add `deauth: true`"));
+        }
         Ok(())
     }
 

@@ -160,7 +160,8 @@ fn token_words(token: &TokenChoice) -> &'static str {
 
 impl RouterChange {
     fn describe(&self) -> String {
-        let Self { power, password, dhcp, dns, rssi, deauth } = self;
+        let Self { power, password, dhcp, dns, rssi, channel, hidden, security, .. } = self;
+        let Self { join_delay, stations_max, deauth, deauth_reason, .. } = self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
         words.extend(password.as_ref().map(|_| "changes its password".to_owned()));
@@ -168,6 +169,7 @@ impl RouterChange {
             DhcpMode::Normal => "leases addresses".to_owned(),
             DhcpMode::Silent => "no longer answers DHCP".to_owned(),
             DhcpMode::Nak => "refuses every DHCP request".to_owned(),
+            DhcpMode::Exhausted => "has no address left".to_owned(),
             DhcpMode::Lease(time) => format!("leases addresses for {}", spoken(time)),
         }));
         words.extend(dns.map(|dns| {
@@ -176,11 +178,22 @@ impl RouterChange {
                 DnsMode::Silent => "no longer answers name queries",
                 DnsMode::Nxdomain => "says that no name exists",
                 DnsMode::Servfail => "fails every name query",
+                DnsMode::Truncated => "cuts every answer to a name query short",
+                DnsMode::Captive => "says that every name is at itself",
             };
             words.to_owned()
         }));
         words.extend(rssi.map(|rssi| format!("is heard at {rssi} dBm")));
-        words.extend(deauth.then(|| "throws every station out".to_owned()));
+        words.extend(channel.map(|channel| format!("moves to channel {channel}")));
+        words
+            .extend(hidden.map(|hidden| if hidden { "hides its name" } else { "shows its name" }.to_owned()));
+        words.extend(security.map(|security| format!("asks for {}", security.words())));
+        words.extend(join_delay.map(|time| format!("takes {} more for a join", spoken(time))));
+        words.extend(stations_max.map(|count| format!("takes at most {} stations", count.0)));
+        words.extend(deauth.then(|| match deauth_reason {
+            Some(reason) => format!("throws every station out with reason {reason}"),
+            None => "throws every station out".to_owned(),
+        }));
         listed(&words)
     }
 }
@@ -230,6 +243,8 @@ impl Power {
             Self::On => "gets power",
             Self::Off => "loses power",
             Self::Cycle => "loses power and gets it back",
+            Self::Brownout => "browns out",
+            Self::Watchdog => "is reset by its watchdog",
         }
     }
 }

@@ -40,8 +40,8 @@ pub use step::{
 };
 pub(crate) use value::parse_duration;
 pub use value::{
-    At, Channel, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin, PinValue, Rssi,
-    Secret, Ssid, Subnet,
+    At, Channel, DeauthReason, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin,
+    PinValue, Rssi, Secret, Ssid, StationsMax, Subnet,
 };
 pub use world::{
     AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, Habit, Link, LoginAnswer,

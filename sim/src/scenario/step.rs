@@ -11,9 +11,10 @@ use super::arm::{Arm, Armed, PointText};
 use super::expect::Expect;
 use super::link::LinkChange;
 use super::value::{
-    self, At, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue, Rssi, Secret, Ssid, scalar,
+    self, At, Channel, DeauthReason, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue,
+    Rssi, Secret, Ssid, StationsMax, scalar,
 };
-use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, World};
+use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, NetworkSecurity, World};
 
 /// One thing that is done or expected.
 #[derive(Clone, Debug)]
@@ -71,6 +72,10 @@ pub enum Power {
     Off,
     /// Pulls the plug and puts it back.
     Cycle,
+    /// The supply sags and the processor starts again.
+    Brownout,
+    /// Its watchdog finds that it hangs, and resets it.
+    Watchdog,
 }
 
 /// On or off.
@@ -271,9 +276,23 @@ pub struct RouterChange {
     pub dns: Option<DnsMode>,
     /// Its strength at the device from now on, in dBm.
     pub rssi: Option<Rssi>,
+    /// Its channel from now on, without an announcement: stations hear no beacon any more and notice after seconds.
+    pub channel: Option<Channel>,
+    /// Whether its beacons leave its name out from now on.
+    pub hidden: Option<bool>,
+    /// What it asks of a station from now on; stations that are joined have to join again.
+    pub security: Option<NetworkSecurity>,
+    /// How much longer than usual a join takes from now on.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub join_delay: Option<Duration>,
+    /// How many stations it takes from now on; those that are joined stay.
+    pub stations_max: Option<StationsMax>,
     /// `true` throws every station out once.
     #[serde(default)]
     pub deauth: bool,
+    /// The reason that it gives for that, by IEEE 802.11; 2 unless written.
+    pub deauth_reason: Option<DeauthReason>,
 }
 
 /// What changes about a cloud; at least one thing.

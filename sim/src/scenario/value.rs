@@ -450,10 +450,30 @@ ranged!(
     100..=599
 );
 
+ranged!(
+    /// Why a station is thrown out, a reason code of IEEE 802.11.
+    DeauthReason(u16),
+    { "type": "integer", "minimum": 1, "maximum": 65535 },
+    "is not a reason code\nfrom 1 to 65535; 2 and 3 are the usual ones",
+    1..=65_535
+);
+
 impl Channel {
     /// Whether a 2.4 GHz radio hears it.
     pub fn is_2_4_ghz(self) -> bool {
         self.0 <= 13
+    }
+}
+
+/// The most stations that an access point takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StationsMax(pub u8);
+
+scalar!(StationsMax, { "type": "integer", "minimum": 0, "maximum": 255 });
+
+impl StationsMax {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("`{text}` is not a number of stations\nfrom 0 to 255"))
     }
 }
 

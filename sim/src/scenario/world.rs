@@ -226,6 +226,22 @@ pub enum NetworkSecurity {
     Wpa2Enterprise,
 }
 
+impl NetworkSecurity {
+    /// What it asks for, in words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Open => "no password",
+            Self::Wep => "a WEP key",
+            Self::Wpa => "WPA",
+            Self::Wpa2 => "WPA2",
+            Self::WpaWpa2 => "WPA or WPA2",
+            Self::Wpa3 => "WPA3",
+            Self::Wpa2Wpa3 => "WPA2 or WPA3",
+            Self::Wpa2Enterprise => "a user name",
+        }
+    }
+}
+
 impl From<NetworkSecurity> for Security {
     fn from(security: NetworkSecurity) -> Self {
         match security {
@@ -252,6 +268,8 @@ pub enum DhcpMode {
     Silent,
     /// Refuses every request.
     Nak,
+    /// Has lent all its addresses to others: offers none, refuses requests.
+    Exhausted,
     /// Leases addresses for this long.
     Lease(
         #[serde(deserialize_with = "value::duration")]
@@ -273,6 +291,10 @@ pub enum DnsMode {
     Nxdomain,
     /// Says that it failed.
     Servfail,
+    /// Cuts every answer short, as if it were too long for UDP; over TCP it does not answer.
+    Truncated,
+    /// Says that every name is at the router, which refuses connections: a hotel before one has signed in.
+    Captive,
 }
 
 /// One Blynk region. All regions know the same accounts, templates and devices.

@@ -149,6 +149,7 @@ impl<'a> Timeline<'a> {
             | What::PowerOff
             | What::PowerCut
             | What::Brownout
+            | What::Watchdog
             | What::FrameMissed
             | What::Phone(_)
             | What::Router(_)

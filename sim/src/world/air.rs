@@ -67,6 +67,8 @@ pub struct AccessPoint {
     pub rssi: i8,
     /// The most stations it takes.
     pub capacity: usize,
+    /// How much longer than usual a join takes.
+    pub join_delay: Duration,
 }
 
 /// What a radio does.
@@ -167,6 +169,18 @@ impl Air {
         }
     }
 
+    /// Lets an access point go on elsewhere, on another channel, without a word: its stations miss its beacons.
+    pub(super) fn move_access_point(
+        &mut self,
+        now: Instant,
+        bssid: EthernetAddress,
+        access_point: AccessPoint,
+        out: &mut Vec<AirOutput>,
+    ) {
+        self.remove_access_point(now, bssid, out);
+        self.access_points.insert(bssid.into(), access_point);
+    }
+
     /// Every access point, by its address.
     pub(super) fn access_points_mut(&mut self) -> impl Iterator<Item = (EthernetAddress, &mut AccessPoint)> {
         self.access_points.iter_mut().map(|(bssid, ap)| ((*bssid).into(), ap))
@@ -221,7 +235,8 @@ impl Air {
                 self.leave(now, node, out);
                 self.set_state(node, RadioState::Idle);
                 let (takes, result) = self.try_join(*bssid, ssid, passphrase, *channel);
-                self.later(now + takes, node, What::JoinEnds { bssid: *bssid, result }, out);
+                let delay = self.access_point(*bssid).map_or(Duration::ZERO, |ap| ap.join_delay);
+                self.later(now + takes + delay, node, What::JoinEnds { bssid: *bssid, result }, out);
             }
         }
     }
@@ -319,13 +334,16 @@ impl Air {
 
     /// Who receives a frame that a node's radio sends, in a fixed order.
     pub(super) fn receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
-        let owner = match self.radios.get(&from).map(|radio| &radio.state) {
-            Some(RadioState::Associated { bssid }) => match self.access_points.get(&(*bssid).into()) {
-                Some(ap) => ap.owner,
-                None => return,
-            },
-            Some(RadioState::AccessPoint { .. }) | None => from,
-            Some(RadioState::Off | RadioState::Idle) => return,
+        let owner = match self.radios.get(&from) {
+            // A station whose access point no longer knows it is not listened to.
+            Some(radio) if matches!(radio.state, RadioState::Associated { .. }) => {
+                match self.stations.get(&radio.mac.into()) {
+                    Some(station) => station.ap_owner,
+                    None => return,
+                }
+            }
+            Some(RadioNode { state: RadioState::AccessPoint { .. }, .. }) | None => from,
+            Some(_) => return,
         };
         let to_all = destination.is_multicast();
         let station = self.stations.get(&destination.into());
@@ -412,6 +430,7 @@ impl Air {
             channel,
             rssi: -40,
             capacity: SOFT_AP_STATIONS_MAX,
+            join_delay: Duration::ZERO,
         };
         self.add_access_point(bssid, access_point, out);
         out.push(AirOutput::Event(node, RadioEvent::ApStarted));

@@ -362,18 +362,30 @@ impl World {
         self.agenda.set_wake(node, at);
     }
 
-    /// The supply sags: the processor starts again, as after any loss of power.
+    /// The supply sags as the radio starts.
     fn brown_out(&mut self, index: usize, at: Instant) {
-        let node = NodeId::Device(index);
         let Some(device) = self.devices.get_mut(index) else { return };
         device.brownout = false;
         device.fault_fired = true;
+        self.reset_at(index, at, ResetCause::Brownout);
+    }
+
+    /// Resets a device that has power: the processor starts again, as after any loss of power.
+    pub fn reset(&mut self, index: usize, cause: ResetCause) {
+        if self.devices.get(index).is_some_and(|device| device.power != Power::Off) {
+            self.reset_at(index, self.now, cause);
+        }
+    }
+
+    fn reset_at(&mut self, index: usize, at: Instant, cause: ResetCause) {
+        let node = NodeId::Device(index);
+        let Some(device) = self.devices.get_mut(index) else { return };
         device.stop(Power::Starting);
         let epoch = device.epoch;
-        self.trace.push(at, node, What::Brownout);
+        let what = if cause == ResetCause::Watchdog { What::Watchdog } else { What::Brownout };
+        self.trace.push(at, node, what);
         self.vanish(node);
-        let boot = Event::Boot { device: index, epoch, cause: ResetCause::Brownout };
-        self.queue.schedule(at + BOOT_TIME, boot);
+        self.queue.schedule(at + BOOT_TIME, Event::Boot { device: index, epoch, cause });
     }
 
     /// Takes down what the device did in a turn; returns when its flash is done.

@@ -227,10 +227,17 @@ impl World {
         self.apply_air_output(out);
     }
 
-    /// Changes how strong an access point is heard, in dBm.
-    pub fn set_rssi(&mut self, bssid: EthernetAddress, rssi: i8) {
+    /// Moves an access point to another channel without a word.
+    pub fn move_access_point(&mut self, bssid: EthernetAddress, access_point: AccessPoint) {
+        let mut out = std::mem::take(&mut self.air_output);
+        self.air.move_access_point(self.now, bssid, access_point, &mut out);
+        self.apply_air_output(out);
+    }
+
+    /// Changes what an access point is, while it is on the air; its stations stay.
+    pub fn change_access_point(&mut self, bssid: EthernetAddress, access_point: &AccessPoint) {
         for (_, ap) in self.air.access_points_mut().filter(|(found, _)| *found == bssid) {
-            ap.rssi = rssi;
+            ap.clone_from(access_point);
         }
     }
 
