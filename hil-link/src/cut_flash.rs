@@ -136,6 +136,8 @@ pub struct FlashState {
     pub fails_next_erase: bool,
     /// Programming this sector succeeds without effect. Erasing it still works.
     pub stuck_sector: Option<u32>,
+    /// A sector that has been erased so many times is worn out: its erases fail from then on.
+    pub erases_max: Option<u32>,
     /// Bytes programmed or erased in full since creation.
     pub steps: u64,
     /// Program operations begun since creation.
@@ -162,6 +164,7 @@ impl FlashState {
         noise_seed: 0,
         fails_next_erase: false,
         stuck_sector: None,
+        erases_max: None,
         steps: 0,
         programs: 0,
         erases: [0; COUNTED_SECTORS],
@@ -276,6 +279,15 @@ impl<F: NorFlash> CutFlash<F> {
         self.flash.erase(0, end).map_err(CutFlashError::Inner)
     }
 
+    /// Programs whether power is on or not, as before it is soldered in: nothing is counted.
+    ///
+    /// # Errors
+    /// When the bytes do not fit there, or the flash underneath fails.
+    pub fn write_at_rest(&mut self, offset: u32, bytes: &[u8]) -> Result<(), CutFlashError<F::Error>> {
+        check_write(self, offset, bytes.len()).map_err(range_error)?;
+        self.flash.write(offset, bytes).map_err(CutFlashError::Inner)
+    }
+
     /// Takes an operation's steps from the budget.
     fn progress(&mut self, len: u32) -> Progress {
         match self.state.cut {
@@ -300,6 +312,12 @@ impl<F: NorFlash> CutFlash<F> {
         self.is_dead = progress.dies;
         self.state.steps += u64::from(progress.done);
         progress
+    }
+
+    fn is_worn_out(&self, from: u32, to: u32) -> bool {
+        let (first, end) = ((from / SECTOR_LEN) as usize, to.div_ceil(SECTOR_LEN) as usize);
+        let mut sectors = self.state.erases.iter().take(end).skip(first);
+        self.state.erases_max.is_some_and(|max| sectors.any(|count| *count >= max))
     }
 
     fn noise(&self) -> Noise {
@@ -414,6 +432,9 @@ impl<F: NorFlash> NorFlash for CutFlash<F> {
         self.check_alive()?;
         check_erase(self, from, to).map_err(range_error)?;
         if core::mem::take(&mut self.state.fails_next_erase) {
+            return Err(CutFlashError::EraseFailed);
+        }
+        if self.is_worn_out(from, to) {
             return Err(CutFlashError::EraseFailed);
         }
         let len = to - from;

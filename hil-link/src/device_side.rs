@@ -141,8 +141,9 @@ where
             Request::Turn(turn) => self.turn(&turn, port),
             Request::ReadFlash { offset, len } => self.read_flash(offset, len, port),
             // What runs knows what the flash held.
-            Request::EraseFlash if self.session.is_some() => return Next::Reset,
+            Request::EraseFlash | Request::WriteFlash { .. } if self.session.is_some() => return Next::Reset,
             Request::EraseFlash => self.erase_flash(port),
+            Request::WriteFlash { offset, content } => self.write_flash(offset, content.0, port),
         }
         port.flush();
         Next::Request
@@ -286,6 +287,13 @@ where
     fn erase_flash<I: Write>(&mut self, port: &mut Port<'_, I>) {
         port.send(&match self.platform.flash_mut().erase_at_rest() {
             Ok(()) => Response::Erased,
+            Err(_) => Response::Refused(Refusal::Flash),
+        });
+    }
+
+    fn write_flash<I: Write>(&mut self, offset: u32, content: &[u8], port: &mut Port<'_, I>) {
+        port.send(&match self.platform.flash_mut().write_at_rest(offset, content) {
+            Ok(()) => Response::Written { offset },
             Err(_) => Response::Refused(Refusal::Flash),
         });
     }

@@ -45,6 +45,8 @@ pub enum Answer<'a> {
     Flash(u32, &'a [u8]),
     /// The flash has been erased.
     Erased,
+    /// The flash has been programmed from this offset on.
+    Written(u32),
     /// The device cannot do what it was asked.
     Refused(Refusal),
     /// The firmware panicked, with these words.
@@ -151,6 +153,7 @@ impl HostSide {
             Response::Refused(refusal) => Answer::Refused(refusal),
             Response::Panic(words) => Answer::Panic(words),
             Response::Erased => Answer::Erased,
+            Response::Written { offset } => Answer::Written(offset),
         }
     }
 

@@ -12,8 +12,8 @@ use hil_link::device_side::{Ended, serve};
 use hil_link::turn_platform::TurnPlatform;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
 use hil_link::wire::{
-    Armed, Boot, Effect, Event, PRODUCT_TEXT_LEN, ProductIdentity, Refusal, Request, ResetCause, Response,
-    Turn,
+    Armed, Boot, Bytes, Effect, Event, PRODUCT_TEXT_LEN, ProductIdentity, Refusal, Request, ResetCause,
+    Response, Turn,
 };
 
 const FLASH_LEN: usize = 8_192;
@@ -167,4 +167,31 @@ fn a_person_can_press_the_boards_own_button() {
         },
     );
     assert_eq!(story, [(3, 0), (5, 4_000)]);
+}
+
+#[test]
+fn a_device_that_runs_nothing_takes_what_its_flash_is_to_hold() {
+    let mut flash = Flash::new();
+    let mut said = Vec::new();
+    let write = |offset| Request::WriteFlash { offset, content: Bytes(&[1, 2, 3, 4]) };
+    let ended = hear(
+        &mut flash,
+        &[write(4_096), write(2), write(8_192)],
+        || None,
+        |response| {
+            said.push(format!("{response:?}"));
+        },
+    );
+    assert_eq!(ended, Ended::Line(None));
+    assert_eq!(flash.bytes()[4_096..4_100], [1, 2, 3, 4]);
+    assert!(said.iter().any(|said| said == "Written { offset: 4096 }"), "{said:?}");
+    assert_eq!(said.iter().filter(|said| *said == "Refused(Flash)").count(), 2, "{said:?}");
+}
+
+#[test]
+fn a_device_that_runs_resets_before_its_flash_is_written() {
+    let requests = [boot(), Request::WriteFlash { offset: 0, content: Bytes(&[0; 4]) }];
+    let mut flash = Flash::new();
+    assert_eq!(hear(&mut flash, &requests, || None, |_| {}), Ended::Reset);
+    assert_eq!(flash, Flash::new());
 }

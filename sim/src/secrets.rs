@@ -40,6 +40,7 @@ impl Secrets {
                 Verb::Phone(_)
                 | Verb::Power(_)
                 | Verb::Button(_)
+                | Verb::Flash(_)
                 | Verb::Cloud(_)
                 | Verb::Link(_)
                 | Verb::Expect(_)

@@ -217,3 +217,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_worn_out_sector_can_no_longer_be_erased() {
+    let mut flash = flash();
+    flash.state_mut().erases_max = Some(2);
+    for _ in 0..2 {
+        assert_eq!(flash.erase(0, SECTOR_LEN), Ok(()));
+    }
+    assert_eq!(flash.erase(0, SECTOR_LEN), Err(CutFlashError::EraseFailed));
+    assert_eq!(flash.erase(SECTOR_LEN, 2 * SECTOR_LEN), Ok(()), "the other sector is as good as new");
+    assert_eq!(flash.erase(0, 2 * SECTOR_LEN), Err(CutFlashError::EraseFailed));
+}
+
+#[test]
+fn content_is_put_there_without_being_counted() {
+    let mut flash = flash();
+    assert_eq!(flash.write_at_rest(8, &[1, 2, 3, 4]), Ok(()));
+    assert_eq!(flash.inner().bytes().get(8..12), Some(&[1, 2, 3, 4][..]));
+    assert_eq!((flash.state().steps, flash.state().programs, flash.poll_operation()), (0, 0, None));
+    assert_eq!(flash.write_at_rest(6, &[1, 2, 3, 4]), Err(CutFlashError::NotAligned));
+    assert_eq!(flash.write_at_rest(2 * SECTOR_LEN, &[1, 2, 3, 4]), Err(CutFlashError::OutOfBounds));
+}

@@ -28,7 +28,7 @@ pub use self::mirror::{
 };
 
 /// The version of these messages. Both sides must speak the same one.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 /// Bytes of flash content in one message.
 pub const FLASH_CONTENT_LEN_MAX: usize = 1_024;
@@ -76,6 +76,14 @@ pub enum Request<'a> {
     Reset,
     /// Erases the whole configuration partition. A device that runs already resets first and says hello.
     EraseFlash,
+    /// Programs erased bytes of the configuration partition. A device that runs already resets first and says hello.
+    WriteFlash {
+        /// From where, in bytes, a multiple of 4.
+        offset: u32,
+        /// What, a multiple of 4 bytes, [`FLASH_CONTENT_LEN_MAX`] at most.
+        #[serde(borrow)]
+        content: Bytes<'a>,
+    },
 }
 
 /// A turn, once its inputs have been sent.
@@ -145,6 +153,11 @@ pub enum Response<'a> {
     Panic(&'a str),
     /// The configuration partition has been erased.
     Erased,
+    /// The bytes from this offset on have been programmed.
+    Written {
+        /// From where, in bytes.
+        offset: u32,
+    },
 }
 
 /// How a turn ended.

@@ -22,6 +22,7 @@ fn flash() -> FlashState {
         boundary: Boundary::Begun,
         noise_seed: 7,
         fails_next_erase: true,
+        erases_max: Some(100_000),
         stuck_sector: None,
         steps: 4_096,
         programs: 3,
@@ -87,6 +88,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("read-flash", Request::ReadFlash { offset: 4_096, len: 1_024 }),
         ("reset", Request::Reset),
         ("erase-flash", Request::EraseFlash),
+        ("write-flash", Request::WriteFlash { offset: 4_096, content: Bytes(&[1, 2, 3, 4]) }),
     ]
 }
 
@@ -120,6 +122,7 @@ fn responses() -> Vec<(String, Response<'static>)> {
         ("refused", Response::Refused(Refusal::NotRunning)),
         ("panic", Response::Panic("out of luck")),
         ("erased", Response::Erased),
+        ("written", Response::Written { offset: 4_096 }),
     ]
     .into_iter()
     .map(|(name, response)| (name.to_owned(), response))

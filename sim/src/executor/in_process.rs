@@ -70,6 +70,12 @@ impl<A: Application> Executor for InProcess<A> {
         Ok(Cow::Borrowed(self.platform.flash_mut().inner().bytes()))
     }
 
+    fn set_flash(&mut self, content: &[u8]) -> Result<(), ExecutorError> {
+        let flash = self.platform.flash_mut().inner_mut().bytes_mut();
+        flash.iter_mut().zip(content).for_each(|(byte, new)| *byte = *new);
+        Ok(())
+    }
+
     fn power_off(&mut self) {
         self.device = None;
         self.platform.queues().clear_inputs();

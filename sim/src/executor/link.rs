@@ -13,12 +13,14 @@ use hil_link::host_side::{Answer, HELLO, HostSide, Resend};
 use hil_link::queues::Queues;
 use hil_link::turn::Turn;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
-use hil_link::wire::{FLASH_CONTENT_LEN_MAX, PROTOCOL, Refusal, Request, Response};
+use hil_link::wire::{Bytes, FLASH_CONTENT_LEN_MAX, PROTOCOL, Refusal, Request, Response};
 
 use super::{Executor, ExecutorError, FLASH_LEN};
 
 /// Bytes taken from the line at once.
 const READ_LEN: usize = 16 * 1_024;
+/// What erased flash holds.
+const ERASED: u8 = 0xFF;
 /// How often something is asked again before the device counts as silent.
 const TRIES: u32 = 4;
 /// How often parts of one turn are sent again before the line counts as too noisy.
@@ -69,6 +71,7 @@ enum Heard {
     Fresh(u16),
     Flash(u32, Vec<u8>),
     Erased,
+    Written(u32),
     Refused(Refusal),
 }
 
@@ -102,6 +105,7 @@ impl<L: Line> OverLink<L> {
                     | Heard::Again(_)
                     | Heard::Flash(..)
                     | Heard::Erased
+                    | Heard::Written(_)
                     | Heard::Refused(_) => {}
                 }
             }
@@ -126,7 +130,11 @@ impl<L: Line> OverLink<L> {
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
                     // It ran something from before, and has reset. Now it can be erased.
                     Heard::Fresh(_) | Heard::Nothing => break,
-                    Heard::Booted | Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) => {}
+                    Heard::Booted
+                    | Heard::Done(_)
+                    | Heard::Again(_)
+                    | Heard::Flash(..)
+                    | Heard::Written(_) => {}
                 }
             }
         }
@@ -200,6 +208,7 @@ impl<L: Line> OverLink<L> {
                 Answer::Fresh(hello) => Some(Heard::Fresh(hello.protocol)),
                 Answer::Flash(offset, content) => Some(Heard::Flash(offset, content.to_vec())),
                 Answer::Erased => Some(Heard::Erased),
+                Answer::Written(offset) => Some(Heard::Written(offset)),
                 Answer::Refused(refusal) => Some(Heard::Refused(refusal)),
                 Answer::Panic(words) => return Err(ExecutorError::Panicked(words.to_owned())),
                 Answer::Broken(fault) => return Err(ExecutorError::Broken(fault)),
@@ -247,7 +256,11 @@ impl<L: Line> OverLink<L> {
                     // It has reset, as a device does that ran before. Now it can start.
                     Heard::Fresh(_) | Heard::Nothing => break,
                     // Answers to what was asked before.
-                    Heard::Done(_) | Heard::Again(_) | Heard::Flash(..) | Heard::Erased => {}
+                    Heard::Done(_)
+                    | Heard::Again(_)
+                    | Heard::Flash(..)
+                    | Heard::Erased
+                    | Heard::Written(_) => {}
                 }
             }
         }
@@ -271,7 +284,29 @@ impl<L: Line> OverLink<L> {
                     | Heard::Done(_)
                     | Heard::Again(_)
                     | Heard::Flash(..)
-                    | Heard::Erased => {}
+                    | Heard::Erased
+                    | Heard::Written(_) => {}
+                }
+            }
+        }
+        Err(self.silence())
+    }
+
+    fn write_flash_piece(&mut self, offset: u32, content: &[u8]) -> Result<(), ExecutorError> {
+        for _ in 0..TRIES {
+            self.push(&Request::WriteFlash { offset, content: Bytes(content) });
+            self.flush()?;
+            loop {
+                match self.listen()? {
+                    Heard::Written(at) if at == offset => return Ok(()),
+                    Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
+                    Heard::Fresh(_) | Heard::Nothing => break,
+                    Heard::Booted
+                    | Heard::Done(_)
+                    | Heard::Again(_)
+                    | Heard::Flash(..)
+                    | Heard::Erased
+                    | Heard::Written(_) => {}
                 }
             }
         }
@@ -307,7 +342,7 @@ impl<L: Line> Executor for OverLink<L> {
                     return Err(self.last_words().unwrap_or(ExecutorError::Restarted));
                 }
                 Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
-                Heard::Booted | Heard::Flash(..) | Heard::Erased => {}
+                Heard::Booted | Heard::Flash(..) | Heard::Erased | Heard::Written(_) => {}
             }
             self.flush()?;
         }
@@ -334,6 +369,18 @@ impl<L: Line> Executor for OverLink<L> {
             offset += u32::from(len);
         }
         Ok(Cow::Owned(content))
+    }
+
+    fn set_flash(&mut self, content: &[u8]) -> Result<(), ExecutorError> {
+        self.erase_flash()?;
+        let mut offset = 0;
+        for piece in content.chunks(FLASH_CONTENT_LEN_MAX) {
+            if piece.iter().any(|byte| *byte != ERASED) {
+                self.write_flash_piece(offset, piece)?;
+            }
+            offset += u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        }
+        Ok(())
     }
 
     fn power_off(&mut self) {

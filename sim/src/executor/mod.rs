@@ -44,6 +44,11 @@ pub trait Executor {
     /// # Errors
     /// When the device cannot be reached. In process it always can.
     fn flash(&mut self) -> Result<Cow<'_, [u8]>, ExecutorError>;
+    /// Puts this content into the flash, [`FLASH_LEN`] bytes, of a device without power; nothing is counted.
+    ///
+    /// # Errors
+    /// When the device cannot be reached or cannot. In process it always can.
+    fn set_flash(&mut self, content: &[u8]) -> Result<(), ExecutorError>;
     /// Stops the firmware without a word.
     fn power_off(&mut self);
 }

@@ -136,6 +136,13 @@ impl Stage {
         kept.as_ref().map(|(_, loaded)| loaded)
     }
 
+    /// Forgets what is known of a device's flash, which has been changed from outside.
+    pub(super) fn forget_flash(&mut self, device: usize) {
+        self.stored.get_mut(device).into_iter().for_each(|stored| *stored = None);
+        self.told.get_mut(device).into_iter().for_each(|told| *told = None);
+        self.guards.get_mut(device).into_iter().for_each(Guard::suspend);
+    }
+
     /// The configuration that a device's flash holds: the trial, else the valid one.
     pub(super) fn stored_config(&mut self, device: usize) -> Option<&Config> {
         let loaded = self.stored(device)?;

@@ -124,6 +124,12 @@ impl Stage {
     }
 
     fn check_flash(&mut self, index: usize, expect: &Expect) -> Result<(), String> {
+        if let (Some(max), Some(device)) = (expect.flash_writes_max, self.world.devices.get_mut(index)) {
+            let [_, programs, erases] = wear(device.executor.flash_state());
+            if programs + erases > u64::from(max) {
+                return Err(format!("the flash has been written {} times, not {max}", programs + erases));
+            }
+        }
         if expect.store.is_none() && expect.stored_network.is_none() {
             return Ok(());
         }

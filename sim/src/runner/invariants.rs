@@ -106,6 +106,15 @@ pub(super) struct Guard {
     is_resetting: bool,
     /// Entries of the trace that have been looked at.
     trace_seen: usize,
+    /// Whether the flash has been changed from outside, after which it may hold anything.
+    is_suspended: bool,
+}
+
+impl Guard {
+    /// Asks nothing any more of a flash that has been changed from outside.
+    pub(super) fn suspend(&mut self) {
+        self.is_suspended = true;
+    }
 }
 
 /// The networks that a scenario's phones tell their devices. `None` when a step sends what only the device can read.
@@ -131,6 +140,9 @@ impl Stage {
     /// Judges what a device has just done to its flash.
     pub(super) fn check_flash_change(&mut self, index: usize) -> Result<(), Broken> {
         let has_been_reset = self.note_reset(index);
+        if self.guards.get(index).is_some_and(|guard| guard.is_suspended) {
+            return Ok(());
+        }
         let name = self.world.trace.name(NodeId::Device(index)).to_owned();
         let Some(loaded) = self.stored(index).cloned() else { return Ok(()) };
         let held = loaded.trial.iter().map(|trial| &trial.config).chain(&loaded.valid);

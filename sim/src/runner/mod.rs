@@ -4,6 +4,7 @@ mod arm;
 mod build;
 pub mod cuts;
 mod expect;
+mod flash;
 pub mod invariants;
 mod mend;
 mod steps;

@@ -48,6 +48,7 @@ impl Runner<'_> {
             (Verb::Settle(within), _) => self.settle(*within),
             (Verb::Link(change), _) => self.change_link(change),
             (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action, step.meanwhile),
+            (Verb::Flash(change), Some(NodeId::Device(device))) => self.change_flash(device, change),
             (Verb::Router(change), Some(NodeId::Router(router))) => {
                 self.change_router(router, change);
                 Ok(())

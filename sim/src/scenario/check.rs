@@ -6,6 +6,7 @@ use std::fmt;
 use super::arm::{Arm, Armed, Moment, Point, PointText};
 use super::error::Complaint;
 use super::expect::{DeviceState, Expect};
+use super::flash::FlashChange;
 use super::link::{Between, Heal, LinkChange};
 use super::node::Node;
 use super::step::{
@@ -13,6 +14,8 @@ use super::step::{
 };
 use super::value::{At, Host, HostPort, Name, Secret, Ssid};
 use super::world::{Cloud, NetworkSecurity, Router, World};
+use crate::executor::FLASH_LEN;
+
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
 
 /// IEEE 802.11i: a passphrase has 8 to 63 characters.
@@ -255,7 +258,7 @@ impl Kind {
 
     fn of(verb: &Verb) -> Option<Self> {
         match verb {
-            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) => Some(Self::Device),
+            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Flash(_) => Some(Self::Device),
             Verb::Arm(Arm { what, .. }) => Self::of_armed(what),
             Verb::Expect(expect) if expect.is_of_phone() => Some(Self::Phone),
             Verb::Expect(_) => Some(Self::Device),
@@ -366,6 +369,7 @@ impl Check<'_> {
             }
             Verb::Power(_) | Verb::Button(_) => Ok(()),
             Verb::Console(line) => self.console(line),
+            Verb::Flash(change) => self.flash(change),
             Verb::Phone(action) => self.phone(action),
             Verb::Router(change) => self.router(change),
             Verb::Cloud(change) => self.cloud(change),
@@ -441,6 +445,24 @@ impl Check<'_> {
                 "which network is the device told?",
                 "`network:` with a router's name, or `ssid:` and `password:`",
             )),
+        }
+    }
+
+    fn flash(&self, change: &FlashChange) -> Result<(), Complaint> {
+        if *change == FlashChange::default() {
+            return Err(self.complaint("nothing changes about the flash", ""));
+        }
+        let hint = format!("the configuration has {FLASH_LEN} bytes, counted from 0");
+        let fits = |at: u32, len: usize| (at as usize).checked_add(len).is_some_and(|end| end <= FLASH_LEN);
+        if change.write.as_ref().is_some_and(|write| !fits(write.at, write.bytes.0.len())) {
+            return Err(self.complaint("these bytes lie outside the flash", &hint));
+        }
+        match change.flip {
+            Some(flip) if !fits(flip.byte, 1) => {
+                Err(self.complaint("this byte lies outside the flash", &hint))
+            }
+            Some(flip) if flip.bit > 7 => Err(self.complaint("a byte has the bits 0 to 7", "")),
+            Some(_) | None => Ok(()),
         }
     }
 

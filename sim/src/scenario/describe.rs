@@ -36,6 +36,7 @@ impl Verb {
             Self::Button(Button::Press) => "has its button pressed".to_owned(),
             Self::Button(Button::Hold(time)) => format!("has its button held for {}", spoken(*time)),
             Self::Console(line) => format!("gets `{}` typed on its console", starred_console(line)),
+            Self::Flash(change) => change.describe(),
             Self::Router(change) => change.describe(),
             Self::Cloud(change) => change.describe(),
             Self::Link(change) => change.describe(),
@@ -367,6 +368,8 @@ impl Expect {
             words.to_owned()
         }));
         words.extend(stored_network.as_ref().map(|router| format!("keep the network of {router}")));
+        let writes = self.flash_writes_max.map(|max| format!("have written its flash at most {max} times"));
+        words.extend(writes);
         words.extend(console.as_ref().map(|text| format!("print \"{text}\"")));
         words.extend(fault.map(|fault| match fault {
             FaultState::Armed => "still have its fault ahead".to_owned(),

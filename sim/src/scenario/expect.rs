@@ -31,6 +31,8 @@ pub struct Expect {
     pub store: Option<StoreState>,
     /// The router whose network the newest valid record in the device's flash names.
     pub stored_network: Option<At<Name>>,
+    /// How many erases and programs the device's flash has seen in its life, at most.
+    pub flash_writes_max: Option<u32>,
     /// A text that the device has printed since the step before this one began.
     pub console: Option<String>,
     /// The fault that was armed last.
@@ -72,7 +74,7 @@ impl Expect {
     /// Whether anything is expected of a device.
     pub fn is_of_device(&self) -> bool {
         let Self { device, last_error, ap, joined, access_point, store, stored_network, console, .. } = self;
-        let Self { fault, cloud, named, pin, event, .. } = self;
+        let Self { fault, cloud, named, pin, event, flash_writes_max, .. } = self;
         device.is_some()
             || last_error.is_some()
             || ap.is_some()
@@ -80,6 +82,7 @@ impl Expect {
             || access_point.is_some()
             || store.is_some()
             || stored_network.is_some()
+            || flash_writes_max.is_some()
             || console.is_some()
             || fault.is_some()
             || cloud.is_some()

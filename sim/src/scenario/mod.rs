@@ -13,6 +13,7 @@ mod check;
 mod describe;
 mod error;
 mod expect;
+mod flash;
 mod link;
 mod node;
 mod product;
@@ -31,6 +32,7 @@ use smoltcp::time::Duration;
 pub use arm::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Point};
 pub use error::ScenarioError;
 pub use expect::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+pub use flash::{Fill, FlashChange, FlashWrite, FlipBit, HexBytes};
 pub use link::{Between, Heal, LinkChange, OneWay};
 pub use product::{DEFAULT_PRODUCT, ProductOverrides};
 pub use schema::schema;
@@ -41,7 +43,7 @@ pub use step::{
 pub(crate) use value::parse_duration;
 pub use value::{
     At, Channel, DeauthReason, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin,
-    PinValue, Rssi, Secret, Ssid, StationsMax, Subnet,
+    PinValue, Rssi, Secret, SectorNumber, Ssid, StationsMax, Subnet,
 };
 pub use world::{
     AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, Habit, Link, LoginAnswer,

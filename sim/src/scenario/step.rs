@@ -9,6 +9,7 @@ use smoltcp::time::Duration;
 
 use super::arm::{Arm, Armed, PointText};
 use super::expect::Expect;
+use super::flash::FlashChange;
 use super::link::LinkChange;
 use super::value::{
     self, At, Channel, DeauthReason, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue,
@@ -46,6 +47,8 @@ pub enum Verb {
     Button(Button),
     /// Types a line on a device's serial console, and Enter.
     Console(String),
+    /// Changes a device's flash, as age or another firmware would; the step ends at once.
+    Flash(FlashChange),
     /// Changes a router; the step ends at once.
     Router(RouterChange),
     /// Changes a cloud; the step ends at once.
@@ -353,6 +356,8 @@ pub(super) struct StepText {
     button: Option<Button>,
     /// Types a line on a device's serial console.
     console: Option<String>,
+    /// Changes what a device's flash holds or can.
+    flash: Option<FlashChange>,
     /// Changes a router.
     router: Option<RouterChange>,
     /// Changes a cloud.
@@ -377,8 +382,10 @@ pub(super) struct StepText {
 }
 
 /// The verbs in the order of [`StepText::into_verb`].
-pub(super) const VERBS: [&str; 11] =
-    ["power", "phone", "button", "console", "router", "cloud", "link", "expect", "wait", "arm", "settle"];
+pub(super) const VERBS: [&str; 12] = [
+    "power", "phone", "button", "console", "flash", "router", "cloud", "link", "expect", "wait", "arm",
+    "settle",
+];
 
 impl StepText {
     /// The verb, if there is exactly one; else the names of those there are.
@@ -388,6 +395,7 @@ impl StepText {
             self.phone.map(Verb::Phone),
             self.button.map(Verb::Button),
             self.console.map(Verb::Console),
+            self.flash.map(Verb::Flash),
             self.router.map(Verb::Router),
             self.cloud.map(Verb::Cloud),
             self.link.map(Verb::Link),

@@ -477,6 +477,22 @@ impl StationsMax {
     }
 }
 
+/// One of the two sectors of the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SectorNumber(pub u8);
+
+scalar!(SectorNumber, { "type": "integer", "minimum": 0, "maximum": 1 });
+
+impl SectorNumber {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "0" => Ok(Self(0)),
+            "1" => Ok(Self(1)),
+            _ => Err(format!("`{text}` is not a sector\nthe configuration has two, 0 and 1")),
+        }
+    }
+}
+
 /// What the device reports as `last_error`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LastError(pub Option<ProvisionError>);
