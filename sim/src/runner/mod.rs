@@ -2,6 +2,7 @@
 
 mod arm;
 mod build;
+mod changes;
 mod expect;
 mod steps;
 #[cfg(test)]
