@@ -50,6 +50,8 @@ const BUFFER_LEN: usize = 4_096;
 const SILENCE_LIMIT: Duration = Duration::from_secs(23);
 /// How long a peer has to close its side once ours is closed; Linux waits 60 s (`tcp_fin_timeout`).
 const CLOSE_LIMIT: Duration = Duration::from_secs(60);
+/// Longer than any story.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 /// What a server hello needs, see [`write_server_hello`].
 const HELLO_LEN_MAX: usize = 260;
 
@@ -359,7 +361,13 @@ impl Cloud {
             connection.deadline = None;
             return false;
         }
-        let deadline = *connection.deadline.get_or_insert(now + connection.read_limit);
+        // Who is stuck does not notice how long the other side is silent.
+        let is_stuck = connection.mute && !connection.closing;
+        let limit = if is_stuck { FOREVER } else { connection.read_limit };
+        if is_stuck {
+            connection.deadline = None;
+        }
+        let deadline = *connection.deadline.get_or_insert(now + limit);
         let mut worked = false;
         if deadline <= now {
             worked = true;

@@ -216,6 +216,11 @@ impl Step {
             let wanted = Some(ssid.as_bytes().to_vec());
             return Outcome::First(vec![Self::Join { wanted, limit: REJOIN_LIMIT }, self]);
         }
+        if matches!(self, Self::Configure(_) | Self::Request(_)) {
+            // What was answered before is no answer to this.
+            handset.observations.http_status = None;
+            handset.observations.http_body.clear();
+        }
         match self {
             Self::Think(pause) => Outcome::Become(Running::Thinking { until: now + pause }),
             Self::Login => ask_cloud(now, handset, CloudAsk::Login, &login_request(handset)),
