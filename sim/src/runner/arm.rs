@@ -68,6 +68,7 @@ impl Runner<'_> {
             }
             (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
             (Armed::EraseFailure, _) => node.arm_erase_failure(),
+            (Armed::ScanFailure, _) => node.arm_scan_failure(),
             (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(point)) => {
                 let is_its_own = actor == Some(NodeId::Device(device));
                 let stops = matches!(arm.what, Armed::Power(Power::Off | Power::Cycle)) && is_its_own;
@@ -145,7 +146,7 @@ impl Runner<'_> {
             (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => return self.change_cloud(cloud, change),
             (Armed::Link(change), _) => return self.change_link(change),
             // The rest happens in the device itself, or the scenario's check has refused it.
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, _) => {}
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, _) => {}
             (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
         }
         Ok(())

@@ -6,7 +6,7 @@ use firmware_core::panel::DEBOUNCE;
 use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Address;
 
-use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
+use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of};
 use super::{Begun, Runner, StepError};
 use crate::phone::{self, Command, Configuration, TokenSource};
 use crate::scenario::{
@@ -283,8 +283,9 @@ impl Runner<'_> {
         }
         if let Some(actor) = self.stage.world.routers.get_mut(router) {
             if let Some(dhcp) = change.dhcp {
-                let (mode, lease) = dhcp_mode(dhcp);
+                let Dhcp { mode, lease, pool } = dhcp_mode(dhcp);
                 actor.set_dhcp(mode);
+                actor.set_pool(pool);
                 lease.into_iter().for_each(|lease| actor.set_lease(lease));
             }
             if let Some(dns) = change.dns {

@@ -6,6 +6,7 @@
 
 mod agenda;
 mod air;
+mod clock;
 mod device;
 mod error;
 mod link;
@@ -31,6 +32,7 @@ use crate::trace::{Trace, What};
 use agenda::Agenda;
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
+pub use clock::Clock;
 use device::Follow;
 pub use device::{DeviceNode, Power};
 pub use error::WorldError;
