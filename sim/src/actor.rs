@@ -3,6 +3,7 @@
 
 use firmware_core::hal::RadioCommand;
 use smoltcp::time::Instant;
+use smoltcp::wire::EthernetAddress;
 
 use crate::stack::Frame;
 
@@ -20,6 +21,8 @@ pub enum Port {
 pub struct Outbox<E> {
     /// Frames to send, in order.
     pub frames: Vec<(Port, Frame)>,
+    /// The address that its radio has from now on, before the commands.
+    pub mac: Option<EthernetAddress>,
     /// Commands to the actor's own radio, in order.
     pub radio: Vec<RadioCommand>,
     /// What happened, for the trace.
@@ -28,7 +31,7 @@ pub struct Outbox<E> {
 
 impl<E> Default for Outbox<E> {
     fn default() -> Self {
-        Self { frames: Vec::new(), radio: Vec::new(), events: Vec::new() }
+        Self { frames: Vec::new(), mac: None, radio: Vec::new(), events: Vec::new() }
     }
 }
 

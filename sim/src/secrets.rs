@@ -5,6 +5,7 @@
 //! form is starred.
 
 use crate::scenario::{Arm, Armed, PhoneAction, Scenario, Secret, TokenChoice, Verb};
+use crate::text::printable;
 
 /// A shorter password occurs in innocent words. WPA2 asks for 8 characters.
 const SECRET_LEN_MIN: usize = 8;
@@ -70,7 +71,9 @@ impl Secrets {
     }
 
     fn add(&mut self, secret: Option<&Secret>) {
-        self.add_text(secret.map_or("", Secret::expose));
+        let bytes = secret.map_or(&[][..], Secret::expose);
+        // What is no text would be shown escaped.
+        self.add_text(&String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| printable(bytes)));
     }
 
     fn add_token(&mut self, token: &TokenChoice) {

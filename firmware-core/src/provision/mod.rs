@@ -31,6 +31,9 @@ pub const SWITCH_DELAY: Duration = Duration::from_secs(1);
 pub const CONFIG_IDLE_LIMIT: Duration = Duration::from_secs(600);
 /// Two refusals of a valid configuration's token this far apart count; one alone may be the cloud's mistake.
 pub const TOKEN_REFUSAL_GAP: Duration = Duration::from_secs(5);
+/// A session that ends sooner proves nothing: a cloud that says nothing more after the login is found out by the
+/// heartbeat within this time.
+pub const SESSION_PROVEN: Duration = Duration::from_secs(60);
 /// The first pause between two rounds; it doubles with each failed one.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause between two rounds, before it is spread by up to a quarter.
@@ -55,7 +58,7 @@ enum Phase {
     SwitchToSta { reboot_at: Instant },
     ConnectingNet(NetRound),
     ConnectingCloud(CloudRound),
-    Running,
+    Running { since: Instant },
     ResetConfig,
     Error { restart_at: Instant },
 }
@@ -69,7 +72,7 @@ impl Phase {
             Self::SwitchToSta { .. } => State::SwitchToSta,
             Self::ConnectingNet(_) => State::ConnectingNet,
             Self::ConnectingCloud(_) => State::ConnectingCloud,
-            Self::Running => State::Running,
+            Self::Running { .. } => State::Running,
             Self::ResetConfig => State::ResetConfig,
             Self::Error { .. } => State::Error,
         }
@@ -88,8 +91,10 @@ pub struct Provision {
     ap_is_open: bool,
     /// Whether a restart has been asked for.
     is_rebooting: bool,
-    /// Rounds that failed since the last login.
+    /// Rounds that failed since the last login to a session that lasted.
     failed_rounds: u16,
+    /// Sessions in a row that ended right after their login.
+    short_sessions: u16,
     /// When the trial's cloud stage ends. It is set by the first address and survives a lost network, so
     /// that a router that drops the device again and again cannot prolong a trial without end.
     trial_cloud_until: Option<Instant>,
@@ -109,6 +114,7 @@ impl Provision {
             ap_is_open: false,
             is_rebooting: false,
             failed_rounds: 0,
+            short_sessions: 0,
             trial_cloud_until: None,
             refused_at: None,
             random: SplitMix64::new(seed),
@@ -148,7 +154,7 @@ impl Provision {
             | Phase::Configuring { .. }
             | Phase::SwitchToSta { .. }
             | Phase::ConnectingCloud(_)
-            | Phase::Running
+            | Phase::Running { .. }
             | Phase::ResetConfig
             | Phase::Error { .. } => (true, candidate.rssi),
         };
@@ -161,7 +167,7 @@ impl Provision {
             return None;
         }
         match &self.phase {
-            Phase::Init | Phase::Running | Phase::ResetConfig => None,
+            Phase::Init | Phase::Running { .. } | Phase::ResetConfig => None,
             Phase::WaitConfig { idle_until } | Phase::Configuring { idle_until } => *idle_until,
             Phase::SwitchToSta { reboot_at } => Some(*reboot_at),
             Phase::ConnectingNet(round) => Some(round.poll_timeout()),
@@ -196,7 +202,7 @@ impl Provision {
             Input::CloudFailed | Input::SessionLost => self.on_cloud_failed(now, None, actions),
             Input::TokenRefused => self.on_token_refused(now, actions),
             Input::Redirected => self.on_redirected(now, actions),
-            Input::LoggedIn => self.on_logged_in(actions),
+            Input::LoggedIn => self.on_logged_in(now, actions),
         }
     }
 
@@ -206,7 +212,7 @@ impl Provision {
             return;
         }
         match &mut self.phase {
-            Phase::Init | Phase::Running | Phase::ResetConfig => {}
+            Phase::Init | Phase::Running { .. } | Phase::ResetConfig => {}
             Phase::WaitConfig { .. } | Phase::Configuring { .. } => {
                 push(actions, Action::ConfigTimedOut);
                 // A trial that was interrupted by a wish for configuration mode gets its chance now.
@@ -288,7 +294,7 @@ impl Provision {
             Phase::Init
             | Phase::ConnectingNet(_)
             | Phase::ConnectingCloud(_)
-            | Phase::Running
+            | Phase::Running { .. }
             | Phase::ResetConfig
             | Phase::Error { .. } => self.enter_config_mode(now, actions),
         }
@@ -297,9 +303,11 @@ impl Provision {
     fn on_link_lost(&mut self, now: Instant, actions: &mut Actions) {
         match &mut self.phase {
             Phase::ConnectingNet(round) => round.on_link_lost(now),
-            Phase::ConnectingCloud(_) | Phase::Running => {
-                push(actions, Action::CloseCloud);
-                self.enter_net(now, actions);
+            Phase::ConnectingCloud(_) => self.leave_cloud(now, actions),
+            Phase::Running { since } => {
+                let since = *since;
+                self.has_lasted(now, since);
+                self.leave_cloud(now, actions);
             }
             Phase::Init
             | Phase::WaitConfig { .. }
@@ -308,6 +316,22 @@ impl Provision {
             | Phase::ResetConfig
             | Phase::Error { .. } => {}
         }
+    }
+
+    fn leave_cloud(&mut self, now: Instant, actions: &mut Actions) {
+        push(actions, Action::CloseCloud);
+        self.enter_net(now, actions);
+    }
+
+    /// Whether a session that began at `since` and ends now has proved that all is well: then whatever failed before
+    /// it no longer counts.
+    fn has_lasted(&mut self, now: Instant, since: Instant) -> bool {
+        let has_lasted = since + SESSION_PROVEN <= now;
+        if has_lasted {
+            self.failed_rounds = 0;
+            self.short_sessions = 0;
+        }
+        has_lasted
     }
 
     fn on_address_set(&mut self, now: Instant, actions: &mut Actions) {
@@ -326,8 +350,15 @@ impl Provision {
 
     /// An attempt has failed, or the session has ended. `certain`: trying again cannot help soon.
     fn on_cloud_failed(&mut self, now: Instant, certain: Option<ProvisionError>, actions: &mut Actions) {
-        if let Phase::Running = self.phase {
+        if let Phase::Running { since } = self.phase {
             self.enter(Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT)), actions);
+            if !self.has_lasted(now, since) {
+                self.short_sessions = self.short_sessions.saturating_add(1);
+            }
+            // Once is bad luck. A cloud that ends one session after the other is not to be asked each five seconds.
+            if self.short_sessions > 1 {
+                return self.on_failed(now, ProvisionError::Cloud, actions);
+            }
         }
         let Some(round) = self.trying_round() else { return };
         match certain {
@@ -360,20 +391,22 @@ impl Provision {
 
     /// A redirect ends the session at the old server; getting into the new one is an attempt like any other.
     fn on_redirected(&mut self, now: Instant, actions: &mut Actions) {
-        if let Phase::Running = self.phase {
+        if let Phase::Running { .. } = self.phase {
             self.enter(Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT)), actions);
         }
     }
 
-    fn on_logged_in(&mut self, actions: &mut Actions) {
+    fn on_logged_in(&mut self, now: Instant, actions: &mut Actions) {
         if self.trying_round().is_none() {
             return;
         }
-        self.failed_rounds = 0;
+        if self.short_sessions == 0 {
+            self.failed_rounds = 0;
+        }
         self.refused_at = None;
         self.trial_cloud_until = None;
         self.last_error = None;
-        self.enter(Phase::Running, actions);
+        self.enter(Phase::Running { since: now }, actions);
         if self.in_use == InUse::Trial {
             push(actions, Action::Accept);
             self.in_use = InUse::Valid;
@@ -390,7 +423,7 @@ impl Provision {
             | Phase::Configuring { .. }
             | Phase::SwitchToSta { .. }
             | Phase::ConnectingNet(_)
-            | Phase::Running
+            | Phase::Running { .. }
             | Phase::ResetConfig
             | Phase::Error { .. } => None,
         }
@@ -426,7 +459,7 @@ impl Provision {
                 | Phase::WaitConfig { .. }
                 | Phase::Configuring { .. }
                 | Phase::SwitchToSta { .. }
-                | Phase::Running
+                | Phase::Running { .. }
                 | Phase::ResetConfig
                 | Phase::Error { .. } => {}
             },
@@ -461,7 +494,7 @@ impl Provision {
             | Phase::WaitConfig { .. }
             | Phase::Configuring { .. }
             | Phase::SwitchToSta { .. }
-            | Phase::Running
+            | Phase::Running { .. }
             | Phase::ResetConfig
             | Phase::Error { .. } => {}
         }
@@ -482,6 +515,7 @@ impl Provision {
     fn enter_config_mode(&mut self, now: Instant, actions: &mut Actions) {
         push(actions, Action::CloseCloud);
         self.failed_rounds = 0;
+        self.short_sessions = 0;
         self.refused_at = None;
         self.trial_cloud_until = None;
         self.ap_is_open = true;

@@ -7,7 +7,9 @@ use smoltcp::time::{Duration, Instant};
 
 use super::api::DESCRIPTION_LEN_MAX;
 use super::directory::{Activation, Device};
-use super::{Behaviour, Cloud, Connection, DeviceId, Event, LoginAnswer, SecondLogin, WrongTemplate, shown};
+use super::{
+    AfterLogin, Behaviour, Cloud, Connection, DeviceId, Event, LoginAnswer, SecondLogin, WrongTemplate, shown,
+};
 
 /// The server-side message id of what another client of the API writes, as the legacy server numbers it.
 const WRITE_ID: u16 = 111;
@@ -165,6 +167,11 @@ impl Cloud {
             self.events.push(Event::Replaced { device });
         }
         self.events.push(Event::LoggedIn { device });
+        match self.faults.after_login {
+            AfterLogin::Normal => {}
+            AfterLogin::Drop => connection.closing = true,
+            AfterLogin::Mute => connection.mute = true,
+        }
     }
 
     fn refuse_login(&mut self, connection: &mut Connection, id: u16, status: Status) {

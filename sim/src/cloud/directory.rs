@@ -176,6 +176,15 @@ impl Directory {
         self.devices.len() < before
     }
 
+    /// Makes a device's tokens invalid; everything else stays. Returns whether there is such a device.
+    pub fn revoke(&mut self, now: Instant, id: DeviceId) -> bool {
+        let Some(device) = self.device_mut(id) else { return false };
+        device.token.good_until = Some(now);
+        device.next_token = None;
+        device.end_session();
+        true
+    }
+
     /// The device behind a token that is good now.
     pub fn find(&self, now: Instant, token: &str) -> Option<&Device> {
         self.devices.iter().find(|device| {

@@ -90,6 +90,11 @@ pub enum Event {
         /// The device.
         device: DeviceId,
     },
+    /// A device's token was made invalid.
+    Revoked {
+        /// The device.
+        device: DeviceId,
+    },
     /// A device was sent to another host.
     RedirectSent {
         /// That host.
@@ -114,6 +119,7 @@ impl Event {
             | Self::MetaSet { .. }
             | Self::Renamed { .. }
             | Self::Deleted { .. }
+            | Self::Revoked { .. }
             | Self::RedirectSent { .. } => true,
         }
     }
@@ -134,7 +140,8 @@ impl Event {
             | Self::LoginRefused { .. }
             | Self::Offline { .. }
             | Self::Replaced { .. }
-            | Self::Deleted { .. } => [None, None],
+            | Self::Deleted { .. }
+            | Self::Revoked { .. } => [None, None],
         }
     }
 
@@ -152,7 +159,8 @@ impl Event {
             | Self::EventLogged { device, .. }
             | Self::MetaSet { device, .. }
             | Self::Renamed { device, .. }
-            | Self::Deleted { device } => Some(*device),
+            | Self::Deleted { device }
+            | Self::Revoked { device } => Some(*device),
         }
     }
 }
@@ -183,6 +191,7 @@ impl fmt::Display for Event {
             Self::MetaSet { device, field, value } => write!(f, "device {device} has {field} = {value}"),
             Self::Renamed { device, name } => write!(f, "device {device} is now called {name}"),
             Self::Deleted { device } => write!(f, "device {device} was deleted"),
+            Self::Revoked { device } => write!(f, "the token of device {device} was revoked"),
             Self::RedirectSent { host } => write!(f, "sent a device to {host}"),
         }
     }

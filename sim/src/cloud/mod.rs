@@ -4,6 +4,7 @@
 //! cloud does where nobody has published it is a switch in [`Behaviour`].
 
 mod api;
+mod change;
 mod device;
 mod directory;
 mod event;
@@ -12,6 +13,7 @@ mod http;
 mod tests;
 
 use core::fmt;
+use std::collections::VecDeque;
 
 use hil_link::modelled_tls::{Certificate, read_client_hello, write_server_hello};
 use smoltcp::iface::SocketHandle;
@@ -29,6 +31,8 @@ pub use directory::{
 };
 pub use event::Event;
 
+use change::Faults;
+pub use change::{AfterLogin, StrangeFrame};
 use device::Session;
 use http::{Parsed, Response};
 
@@ -46,6 +50,8 @@ const BUFFER_LEN: usize = 4_096;
 const SILENCE_LIMIT: Duration = Duration::from_secs(23);
 /// How long a peer has to close its side once ours is closed; Linux waits 60 s (`tcp_fin_timeout`).
 const CLOSE_LIMIT: Duration = Duration::from_secs(60);
+/// Longer than any story.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 /// What a server hello needs, see [`write_server_hello`].
 const HELLO_LEN_MAX: usize = 260;
 
@@ -144,6 +150,7 @@ pub struct Cloud {
     mute: bool,
     redirect: Option<(String, u16)>,
     login_answer: LoginAnswer,
+    faults: Faults,
     /// Something was changed from outside, so that a poll is due.
     changed: bool,
     events: Vec<Event>,
@@ -155,6 +162,10 @@ struct Connection {
     stage: Stage,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// What a slow server has ready and sends at these times.
+    late: VecDeque<(Instant, Vec<u8>)>,
+    /// Nothing is heard or said on it any more, and it stays open.
+    mute: bool,
     /// How long it may be silent.
     read_limit: Duration,
     /// When its silence, or its closing, has lasted too long; `None` while nobody has called.
@@ -187,6 +198,7 @@ impl Cloud {
             mute: false,
             redirect: None,
             login_answer: LoginAnswer::Normal,
+            faults: Faults::default(),
             changed: false,
             events: Vec::new(),
         }
@@ -199,13 +211,16 @@ impl Cloud {
         }
         if let Some(port) = self.requested_port(&frame) {
             self.requested.push(port);
-            self.ensure_listeners(port);
+            if !self.faults.refuses {
+                self.ensure_listeners(port);
+            }
         }
         self.stack.receive(frame);
     }
 
     /// Does what is due and hands over frames and events.
     pub fn poll(&mut self, now: Instant, out: &mut Outbox<Event>) {
+        self.revoke_due(now);
         let has_changed = core::mem::take(&mut self.changed);
         if self.powered {
             if has_changed {
@@ -236,66 +251,10 @@ impl Cloud {
         if !self.powered {
             return None;
         }
-        let deadlines = self.connections.iter().map(|connection| connection.deadline);
-        deadlines.fold(self.stack.poll_at(now), soonest).map(|at| at.max(now))
-    }
-
-    /// Whether the cloud is on.
-    pub fn is_powered(&self) -> bool {
-        self.powered
-    }
-
-    /// Switches the region off, which forgets every connection without a word, or on.
-    pub fn set_power(&mut self, on: bool) {
-        self.powered = on;
-        self.stack.clear_frames();
-        self.requested.clear();
-        for mut connection in core::mem::take(&mut self.connections) {
-            self.leave_device(&mut connection);
-            self.stack.remove_tcp(connection.handle);
-        }
-    }
-
-    /// Changes what its certificate says.
-    pub fn set_certificate(&mut self, certificate: Certificate) {
-        self.config.certificate = certificate;
-    }
-
-    /// Sends every device that logs in to this host and port from now on; `None` keeps them here.
-    pub fn set_redirect(&mut self, to: Option<(String, u16)>) {
-        self.redirect = to;
-    }
-
-    /// Changes how logins are answered.
-    pub fn set_login_answer(&mut self, answer: LoginAnswer) {
-        self.login_answer = answer;
-    }
-
-    /// Makes it deaf and dumb behind its open ports (TCP and the hello go on), or normal again.
-    pub fn set_mute(&mut self, mute: bool) {
-        self.mute = mute;
-    }
-
-    /// Ends every connection with a reset.
-    pub fn drop_connections(&mut self) {
-        for connection in &self.connections {
-            let tcp = self.stack.tcp(connection.handle);
-            // A listening socket is nobody's connection.
-            if tcp.is_active() {
-                tcp.abort();
-            }
-        }
-        self.changed = true;
-    }
-
-    /// Deletes a device: its connection ends and its token is invalid. Returns whether there was one.
-    pub fn delete_device(&mut self, device: DeviceId) -> bool {
-        let found = self.directory.borrow_mut().delete(device);
-        if found {
-            self.events.push(Event::Deleted { device });
-            self.changed = true;
-        }
-        found
+        let late = |connection: &Connection| connection.late.front().map(|(at, _)| *at);
+        let wakes = self.connections.iter().flat_map(|connection| [connection.deadline, late(connection)]);
+        let wake = wakes.fold(self.stack.poll_at(now), soonest);
+        soonest(wake, self.next_revocation()).map(|at| at.max(now))
     }
 
     /// Makes room for a new device and issues its provision token, as the HTTP API does.
@@ -402,7 +361,13 @@ impl Cloud {
             connection.deadline = None;
             return false;
         }
-        let deadline = *connection.deadline.get_or_insert(now + connection.read_limit);
+        // Who is stuck does not notice how long the other side is silent.
+        let is_stuck = connection.mute && !connection.closing;
+        let limit = if is_stuck { FOREVER } else { connection.read_limit };
+        if is_stuck {
+            connection.deadline = None;
+        }
+        let deadline = *connection.deadline.get_or_insert(now + limit);
         let mut worked = false;
         if deadline <= now {
             worked = true;
@@ -429,7 +394,8 @@ impl Cloud {
             if !tcp.can_recv() {
                 return worked;
             }
-            let ignored = connection.closing || (self.mute && !matches!(connection.stage, Stage::Hello));
+            let is_mute = self.mute || connection.mute;
+            let ignored = connection.closing || (is_mute && !matches!(connection.stage, Stage::Hello));
             let taken = tcp.recv(|data| {
                 if !ignored {
                     connection.input.extend_from_slice(data);
@@ -522,7 +488,7 @@ impl Cloud {
         }
         let current = self.directory.borrow().device(device).and_then(Device::session);
         if current == Some(number) {
-            if !self.mute {
+            if !self.mute && !connection.mute {
                 self.send_downlinks(connection, device);
             }
         } else {
@@ -532,15 +498,27 @@ impl Cloud {
     }
 
     fn send(&mut self, now: Instant, connection: &mut Connection) -> bool {
+        let mut worked = self.put_off(now, connection);
         let tcp = self.stack.tcp(connection.handle);
-        let mut worked = false;
+        while let Some((_, bytes)) = connection.late.front_mut().filter(|(at, _)| *at <= now)
+            && tcp.can_send()
+        {
+            let sent = tcp.send_slice(bytes).unwrap_or_default();
+            bytes.drain(..sent);
+            worked |= sent > 0;
+            if !bytes.is_empty() {
+                break;
+            }
+            connection.late.pop_front();
+        }
         if !connection.output.is_empty() && tcp.can_send() {
             let sent = tcp.send_slice(&connection.output).unwrap_or_default();
             connection.output.drain(..sent);
-            worked = sent > 0;
+            worked |= sent > 0;
         }
+        let has_sent = connection.output.is_empty() && connection.late.is_empty();
         let can_close = tcp.may_send() || tcp.state() == tcp::State::SynReceived;
-        if connection.closing && connection.output.is_empty() && can_close {
+        if connection.closing && has_sent && can_close {
             tcp.close();
             connection.deadline = Some(now + CLOSE_LIMIT);
             worked = true;
@@ -574,6 +552,8 @@ impl Connection {
             stage: if SECURE_PORTS.contains(&port) { Stage::Hello } else { Stage::Undecided },
             input: Vec::new(),
             output: Vec::new(),
+            late: VecDeque::new(),
+            mute: false,
             read_limit: SILENCE_LIMIT,
             deadline: None,
             closing: false,

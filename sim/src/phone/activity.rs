@@ -5,15 +5,19 @@ use std::collections::VecDeque;
 use smoltcp::time::{Duration, Instant};
 
 use super::answers::{
-    CONFIGURE, CloudAsk, DeviceAsk, JOIN, ONLINE, RESOLVE, TOKEN, on_configured, on_online_answer,
+    CONFIGURE, CloudAsk, DeviceAsk, JOIN, ONLINE, QUERY, REQUEST, RESOLVE, TOKEN, on_configured,
+    on_online_answer, on_queried,
 };
 use super::background::Second;
 use super::command::{Command, Configuration, Secret, TokenSource};
+use super::crowd::{Crowd, Silence};
 use super::dns::{Lookup, LookupError};
 use super::event::Event;
 use super::fetch::Fetch;
 use super::handset::{Handset, SETUP_NAME};
 use super::http::Request;
+use super::line::Server;
+use super::query::{Asking, Query};
 use super::requests::{config_path, login_request, online_request, rename_request, token_request};
 use super::wifi::Wanted;
 use crate::dns::record::A;
@@ -44,6 +48,8 @@ const REJOIN_LIMIT: Duration = Duration::from_secs(15);
 pub(super) const GONE_LIMIT: Duration = Duration::from_secs(10);
 /// From the reply to leaving the access point.
 const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+/// The port of HTTP.
+const DEVICE_PORT: u16 = 80;
 /// Between the two taps of a double submit.
 const DOUBLE_SUBMIT_GAP: Duration = Duration::from_millis(100);
 /// Well-formed, and known to no cloud.
@@ -74,6 +80,10 @@ pub(super) enum Step {
     Networks { tries_left: u8 },
     Configure(Box<Configuration>),
     Request(Request),
+    Browse,
+    HalfOpen(u8),
+    Parallel { request: Request, count: u8, at_least: u8 },
+    Query(Query),
     Leave,
     WaitOnline { limit: Duration },
     Rename(String),
@@ -86,6 +96,9 @@ pub(super) enum Running {
     AskingCloud { ask: CloudAsk, fetch: Fetch },
     AskingDevice { ask: DeviceAsk, fetch: Fetch },
     Configuring { ssid: String, is_sent: bool, fetch: Fetch },
+    Crowding(Crowd),
+    Opening(Silence),
+    Querying(Asking),
     AwaitingGone { until: Instant },
     OnlinePause { until: Instant, give_up_at: Instant },
     OnlineAsking { fetch: Fetch, give_up_at: Instant },
@@ -157,6 +170,10 @@ fn plan(command: Command) -> VecDeque<Step> {
         Command::ScanNetworks => vec![Step::Networks { tries_left: NETWORKS_TRIES }],
         Command::Configure(configuration) => vec![Step::Configure(Box::new(configuration))],
         Command::Request(request) => vec![Step::Request(request)],
+        Command::Browse => vec![Step::Browse],
+        Command::HalfOpen(count) => vec![Step::HalfOpen(count)],
+        Command::Parallel { request, count, at_least } => vec![Step::Parallel { request, count, at_least }],
+        Command::Query(query) => vec![Step::Query(query)],
         Command::Leave => vec![Step::Leave],
         Command::WaitOnline { limit } => vec![Step::WaitOnline { limit }],
         Command::Rename { name } => vec![Step::Rename(name)],
@@ -199,6 +216,11 @@ impl Step {
             let wanted = Some(ssid.as_bytes().to_vec());
             return Outcome::First(vec![Self::Join { wanted, limit: REJOIN_LIMIT }, self]);
         }
+        if matches!(self, Self::Configure(_) | Self::Request(_)) {
+            // What was answered before is no answer to this.
+            handset.observations.http_status = None;
+            handset.observations.http_body.clear();
+        }
         match self {
             Self::Think(pause) => Outcome::Become(Running::Thinking { until: now + pause }),
             Self::Login => ask_cloud(now, handset, CloudAsk::Login, &login_request(handset)),
@@ -222,9 +244,20 @@ impl Step {
             }
             Self::Configure(configuration) => start_configure(now, handset, &configuration),
             Self::Request(request) => {
-                let ask = DeviceAsk::Raw { route: format!("{} {}", request.method, request.route()) };
+                let route = format!("{} {}", request.method, request.route());
+                let Request { port, expects_refusal, .. } = request;
+                let ask = DeviceAsk::Raw { route, port, expects_refusal };
                 ask_device(now, handset, ask, &request, REPLY_LIMIT)
             }
+            Self::Browse => ask_device(now, handset, DeviceAsk::Page, &Request::get("/"), REPLY_LIMIT),
+            Self::HalfOpen(count) => start_silence(now, handset, count),
+            Self::Parallel { request, count, at_least } => {
+                match Crowd::start(now, handset, &request, (count, at_least), REPLY_LIMIT) {
+                    Ok(crowd) => Outcome::Become(Running::Crowding(crowd)),
+                    Err(error) => Outcome::Fail(REQUEST, error.describe().into()),
+                }
+            }
+            Self::Query(query) => start_query(now, handset, query),
             Self::Leave => {
                 handset.last_ap = None;
                 if let Some(ssid) = handset.wifi.leave() {
@@ -250,7 +283,11 @@ impl Step {
             | Self::BoardInfo { .. }
             | Self::Networks { .. }
             | Self::Configure(_)
-            | Self::Request(_) => true,
+            | Self::Request(_)
+            | Self::Browse
+            | Self::HalfOpen(_)
+            | Self::Parallel { .. }
+            | Self::Query(_) => true,
             Self::Think(_)
             | Self::Login
             | Self::IssueToken { .. }
@@ -291,6 +328,22 @@ fn start_resolve(now: Instant, handset: &mut Handset) -> Outcome {
         return Outcome::Fail(RESOLVE, LookupError::NoServer.describe());
     };
     Outcome::Become(Running::Resolving(Lookup::start(now, line, server, SETUP_NAME, &[A], false)))
+}
+
+fn start_query(now: Instant, handset: &mut Handset, query: Query) -> Outcome {
+    let server = handset.wifi.dns();
+    let Some((line, server)) = handset.wifi.line().zip(server) else {
+        return Outcome::Fail(QUERY, LookupError::NoServer.describe());
+    };
+    Outcome::Become(Running::Querying(Asking::start(now, line, server, query)))
+}
+
+fn start_silence(now: Instant, handset: &mut Handset, count: u8) -> Outcome {
+    let server = Server { address: handset.device_address(), port: DEVICE_PORT, secure_name: None };
+    let Some(line) = handset.wifi.line() else {
+        return Outcome::Fail(REQUEST, LookupError::LineLost.describe());
+    };
+    Outcome::Become(Running::Opening(Silence::start(now, line, &server, count)))
 }
 
 fn start_board_info(now: Instant, handset: &mut Handset, tries_left: u8) -> Outcome {
@@ -350,6 +403,29 @@ impl Running {
                     Outcome::Next
                 }
             },
+            Self::Crowding(crowd) => {
+                if !crowd.poll(now, handset) {
+                    return Outcome::Pending;
+                }
+                let Crowd { count, answered, at_least, .. } = *crowd;
+                let route = core::mem::take(&mut crowd.route);
+                handset.events.push(Event::AnsweredAtOnce { route, count, answered });
+                match answered < at_least {
+                    true => Outcome::Fail(REQUEST, format!("{answered} of {count} were answered with 200")),
+                    false => Outcome::Next,
+                }
+            }
+            Self::Opening(silence) => match silence.poll(now, handset.wifi.line()) {
+                None => Outcome::Pending,
+                Some(taken) => {
+                    handset.events.push(Event::LeftOpen { count: silence.count(), taken });
+                    Outcome::Next
+                }
+            },
+            Self::Querying(asking) => match asking.poll(now, handset.wifi.line()) {
+                None => Outcome::Pending,
+                Some(result) => on_queried(handset, asking.query(), result),
+            },
             Self::AwaitingGone { until } => {
                 if handset.wifi.line().is_none() {
                     Outcome::Next
@@ -407,6 +483,9 @@ impl Running {
                 Some(*until)
             }
             Self::Joining => None,
+            Self::Crowding(crowd) => crowd.next_wake(),
+            Self::Opening(silence) => Some(silence.next_wake()),
+            Self::Querying(asking) => Some(asking.next_wake()),
             Self::Resolving(lookup) => Some(lookup.next_wake()),
             Self::AskingCloud { fetch, .. }
             | Self::AskingDevice { fetch, .. }
@@ -417,7 +496,16 @@ impl Running {
 
     fn abandon(&mut self, handset: &mut Handset) {
         match self {
-            Self::Thinking { .. } | Self::AwaitingGone { .. } | Self::OnlinePause { .. } => {}
+            Self::Thinking { .. }
+            | Self::Opening(_)
+            | Self::AwaitingGone { .. }
+            | Self::OnlinePause { .. } => {}
+            Self::Crowding(crowd) => crowd.abandon(handset),
+            Self::Querying(asking) => {
+                if let Some(line) = handset.wifi.line() {
+                    asking.abandon(line);
+                }
+            }
             Self::Joining => {
                 handset.wifi.leave();
             }

@@ -6,11 +6,13 @@ use serde::de::DeserializeOwned;
 use smoltcp::time::Instant;
 
 use super::activity::{CLOUD_POLL_INTERVAL, GONE_LIMIT, Outcome, RETRY_PAUSE, Running, Step};
+use super::browser::{ICON, Link, links};
 use super::command::Secret;
 use super::event::Event;
 use super::fetch::{Ended, FetchError};
 use super::handset::{BoardInfo, Handset, SeenNetwork};
-use super::http::Response;
+use super::http::{Request, Response};
+use super::query::Query;
 use crate::text::printable;
 
 /// The steps' names, as failures give them.
@@ -20,7 +22,9 @@ pub(super) const RESOLVE: &str = "resolve";
 const BOARD_INFO: &str = "board info";
 const NETWORKS: &str = "scan networks";
 pub(super) const CONFIGURE: &str = "configure";
-const REQUEST: &str = "request";
+pub(super) const REQUEST: &str = "request";
+pub(super) const PAGE: &str = "page";
+pub(super) const QUERY: &str = "name query";
 pub(super) const ONLINE: &str = "wait online";
 const RENAME: &str = "rename";
 
@@ -38,7 +42,8 @@ pub(super) enum CloudAsk {
 pub(super) enum DeviceAsk {
     BoardInfo { tries_left: u8 },
     Networks { tries_left: u8 },
-    Raw { route: String },
+    Raw { route: String, port: u16, expects_refusal: bool },
+    Page,
 }
 
 impl CloudAsk {
@@ -79,6 +84,7 @@ impl DeviceAsk {
             Self::BoardInfo { .. } => BOARD_INFO,
             Self::Networks { .. } => NETWORKS,
             Self::Raw { .. } => REQUEST,
+            Self::Page => PAGE,
         }
     }
 
@@ -92,7 +98,11 @@ impl DeviceAsk {
         match self {
             Self::BoardInfo { .. } => on_board_info(handset, &response),
             Self::Networks { .. } => on_networks(handset, &response),
-            Self::Raw { route } => {
+            Self::Page => on_page(handset, &response),
+            Self::Raw { expects_refusal: true, port, .. } => {
+                Outcome::Fail(REQUEST, format!("somebody answers on port {port}"))
+            }
+            Self::Raw { route, .. } => {
                 let (route, status) = (core::mem::take(route), response.status);
                 handset.events.push(Event::Answered { route, status });
                 Outcome::Next
@@ -103,7 +113,14 @@ impl DeviceAsk {
     /// Reading is repeated.
     fn on_failed(&self, handset: &mut Handset, error: FetchError) -> Outcome {
         let again = match self {
-            Self::BoardInfo { tries_left: 0 } | Self::Networks { tries_left: 0 } | Self::Raw { .. } => {
+            Self::Raw { expects_refusal: true, port, .. } if error == FetchError::Refused => {
+                handset.events.push(Event::PortClosed(*port));
+                return Outcome::Next;
+            }
+            Self::BoardInfo { tries_left: 0 }
+            | Self::Networks { tries_left: 0 }
+            | Self::Raw { .. }
+            | Self::Page => {
                 return Outcome::Fail(self.step(), error.describe().into());
             }
             Self::BoardInfo { tries_left } => Step::BoardInfo { tries_left: *tries_left },
@@ -185,6 +202,25 @@ fn on_board_info(handset: &mut Handset, response: &Response) -> Outcome {
     }
 }
 
+/// A browser fetches the icon and every link in advance. In the device's own network there is nothing else.
+fn on_page(handset: &mut Handset, response: &Response) -> Outcome {
+    handset.events.push(Event::Answered { route: "GET /".to_owned(), status: response.status });
+    if response.status != 200 {
+        return Outcome::Fail(PAGE, format!("status {}", response.status));
+    }
+    let mut steps = vec![Step::Request(Request::get(ICON))];
+    for link in links(&response.body) {
+        match link {
+            Link::Here(path) => steps.push(Step::Request(Request::get(path))),
+            Link::Elsewhere(target) => {
+                let target = printable(target.as_bytes());
+                return Outcome::Fail(PAGE, format!("it needs the internet: {target}"));
+            }
+        }
+    }
+    Outcome::First(steps)
+}
+
 fn on_networks(handset: &mut Handset, response: &Response) -> Outcome {
     if response.status != 200 {
         return Outcome::Fail(NETWORKS, format!("status {}", response.status));
@@ -226,6 +262,22 @@ pub(super) fn on_configured(now: Instant, handset: &mut Handset, ended: Ended, i
             Outcome::Fail(CONFIGURE, reason)
         }
     }
+}
+
+pub(super) fn on_queried(handset: &mut Handset, query: &Query, result: Result<(u8, u16), String>) -> Outcome {
+    let (code, answers) = match result {
+        Ok(result) => result,
+        Err(why) => return Outcome::Fail(QUERY, why),
+    };
+    handset.events.push(Event::NameAnswered { name: query.name.clone(), code, answers });
+    if (code, answers) == (query.code, query.answers) {
+        return Outcome::Next;
+    }
+    let Query { code: wanted_code, answers: wanted, .. } = query;
+    let reason = format!(
+        "the answer was to have code {wanted_code} and {wanted} records; it has {code} and {answers}"
+    );
+    Outcome::Fail(QUERY, reason)
 }
 
 pub(super) fn on_online_answer(

@@ -6,6 +6,7 @@ use firmware_core::config::StaticIp;
 use smoltcp::time::Duration;
 
 use super::http::Request;
+use super::query::Query;
 
 /// Bytes that are never printed: a passphrase or a token, in any length, right or wrong.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -100,6 +101,21 @@ pub enum Command {
     Configure(Configuration),
     /// Sends any request to the device; any reply is a success.
     Request(Request),
+    /// Loads `/` as a browser does, with its icon and what it links to.
+    Browse,
+    /// Opens so many connections to the device and never says anything on them.
+    HalfOpen(u8),
+    /// Sends a request many times at once.
+    Parallel {
+        /// The request.
+        request: Request,
+        /// How many times.
+        count: u8,
+        /// How many of them must be answered with 200.
+        at_least: u8,
+    },
+    /// Asks the device's name server, and checks that the answer is well-formed.
+    Query(Query),
     /// Leaves the access point.
     Leave,
     /// Asks the cloud every second until the device is online.

@@ -41,6 +41,39 @@ pub enum Event {
         /// The status.
         status: u16,
     },
+    /// The device refused a connection to this port, as it should.
+    PortClosed(u16),
+    /// Of so many simultaneous requests so many were answered with 200.
+    AnsweredAtOnce {
+        /// Method and path, without the query.
+        route: String,
+        /// How many were sent.
+        count: usize,
+        /// How many were answered with 200.
+        answered: usize,
+    },
+    /// It opened so many connections and says nothing on them; so many were taken.
+    LeftOpen {
+        /// How many were asked for.
+        count: usize,
+        /// How many stand.
+        taken: usize,
+    },
+    /// The device's name server answered with this code and so many records.
+    NameAnswered {
+        /// The name that was asked for.
+        name: String,
+        /// The code of RFC 1035 section 4.1.1.
+        code: u8,
+        /// Records in the answer section.
+        answers: u16,
+    },
+    /// It left an access point by itself, in the middle of whatever was going on.
+    Wandered(String),
+    /// It left an access point without the internet for the cellular network.
+    WentCellular(String),
+    /// DHCP told it the address of a captive portal.
+    PortalOffered(String),
     /// The cloud reports the device online.
     Online,
     /// The device has this name in the cloud now.
@@ -81,6 +114,13 @@ impl Event {
             | Self::ReplyLost
             | Self::ClosedEarly
             | Self::Answered { .. }
+            | Self::PortClosed(_)
+            | Self::AnsweredAtOnce { .. }
+            | Self::LeftOpen { .. }
+            | Self::NameAnswered { .. }
+            | Self::Wandered(_)
+            | Self::WentCellular(_)
+            | Self::PortalOffered(_)
             | Self::Online
             | Self::Named(_)
             | Self::GaveUp(_) => true,
@@ -105,6 +145,11 @@ impl Event {
             | Self::Told(text)
             | Self::Refused(_, text)
             | Self::Answered { route: text, .. }
+            | Self::AnsweredAtOnce { route: text, .. }
+            | Self::NameAnswered { name: text, .. }
+            | Self::Wandered(text)
+            | Self::WentCellular(text)
+            | Self::PortalOffered(text)
             | Self::Named(text)
             | Self::GaveUp(text)
             | Self::AccessPointLost(text, _)
@@ -114,6 +159,8 @@ impl Event {
             | Self::Networks(_)
             | Self::ReplyLost
             | Self::ClosedEarly
+            | Self::PortClosed(_)
+            | Self::LeftOpen { .. }
             | Self::Online
             | Self::ScanHeard(_)
             | Self::JoinRetried
@@ -145,6 +192,19 @@ impl fmt::Display for Event {
             Self::ReplyLost => f.write_str("gets no reply to the configuration"),
             Self::ClosedEarly => f.write_str("closes the connection without waiting for the reply"),
             Self::Answered { route, status } => write!(f, "asks {route} and gets status {status}"),
+            Self::PortClosed(port) => write!(f, "finds port {port} closed"),
+            Self::AnsweredAtOnce { route, count, answered } => {
+                write!(f, "asks {route} {count} times at once and is answered {answered} times")
+            }
+            Self::LeftOpen { count, taken } => {
+                write!(f, "opens {count} connections and says nothing; {taken} stand")
+            }
+            Self::NameAnswered { name, code, answers } => {
+                write!(f, "asks for the name {name} and gets code {code} with {answers} records")
+            }
+            Self::Wandered(name) => write!(f, "leaves {name} by itself"),
+            Self::WentCellular(name) => write!(f, "leaves {name} for the cellular network"),
+            Self::PortalOffered(uri) => write!(f, "is told of a captive portal at {uri}"),
             Self::Online => f.write_str("sees the device online"),
             Self::Named(name) => write!(f, "names the device {name}"),
             Self::GaveUp(why) => write!(f, "gives up: {why}"),

@@ -85,7 +85,8 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// Starts to connect, unless a connection was kept; `limit` is for the whole exchange.
+    /// Starts to connect, unless a connection was kept; `limit` is for the whole exchange, without the time that
+    /// sending slowly takes.
     pub(super) fn start(
         now: Instant,
         line: &mut Line,
@@ -99,6 +100,11 @@ impl Fetch {
         let connection = kept.or_else(|| line.connect(now, server)).ok_or(FetchError::CannotConnect)?;
         // A paced request goes out as it is written, not gathered (RFC 896).
         line.stack().tcp(connection.socket).set_nagle_enabled(manner.bytes_per_second.is_none());
+        // Who sends slowly does not wait for the answer meanwhile.
+        let rate = manner.bytes_per_second.map(|rate| u64::from(rate.max(1)));
+        let sending_time = rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_micros((request.len() as u64 * 1_000_000).div_ceil(rate))
+        });
         Ok(Self {
             line: line.id,
             connection,
@@ -108,7 +114,7 @@ impl Fetch {
             received: Vec::new(),
             connected_at: is_reused.then_some(now),
             connect_by: now + CONNECT_LIMIT.min(limit),
-            give_up_at: now + limit,
+            give_up_at: now + limit + sending_time,
             next_byte_at: None,
             manner,
             is_closing: false,
@@ -123,10 +129,11 @@ impl Fetch {
         let socket = line.stack().tcp(self.connection.socket);
         let ended = self.exchange(now, socket);
         match &ended {
-            None => {}
+            None => return None,
             Some(Ended::Replied(response)) if response.keep_alive => {
                 let Connection { server, socket, secure } = &mut self.connection;
                 line.keep(Connection { server: server.clone(), socket: *socket, secure: secure.take() });
+                return ended;
             }
             // The closing handshake goes on by itself.
             Some(Ended::Replied(_)) => socket.close(),
@@ -134,10 +141,12 @@ impl Fetch {
             Some(Ended::Failed(error)) => {
                 socket.abort();
                 if self.is_reused && *error == FetchError::Closed {
+                    line.release(self.connection.socket);
                     return self.start_over(now, line);
                 }
             }
         }
+        line.release(self.connection.socket);
         ended
     }
 
@@ -175,6 +184,7 @@ impl Fetch {
     pub(super) fn abandon(&self, line: Option<&mut Line>) {
         if let Some(line) = line.filter(|line| line.id == self.line) {
             line.stack().tcp(self.connection.socket).abort();
+            line.release(self.connection.socket);
         }
     }
 

@@ -23,8 +23,6 @@ pub const SETUP_NAME: &str = "blynk.setup";
 const CLOUD_PORT: u16 = 443;
 /// The app's patience with one cloud request.
 const CLOUD_LIMIT: Duration = Duration::from_secs(10);
-/// The device's HTTP port.
-const DEVICE_PORT: u16 = 80;
 
 /// What `/board_info.json` says. Fields that the older or the newer Edgent leaves out are empty.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -96,6 +94,8 @@ pub struct Observations {
     pub online: bool,
     /// What the operating system concluded about the network it joined last.
     pub connectivity: Option<Connectivity>,
+    /// The address of a captive portal that DHCP told it there.
+    pub offered_portal: Option<String>,
 }
 
 /// What the parts of a phone work on.
@@ -130,8 +130,14 @@ impl Handset {
         };
         let manner = Manner { bytes_per_second: self.config.behaviour.bytes_per_second, close_before_reply };
         let line = self.wifi.line().ok_or(FetchError::LineLost)?;
-        let server = Server { address, port: DEVICE_PORT, secure_name: None };
-        Fetch::start(now, line, server, request.render(&host, "1.1", Afterwards::Close), limit, manner)
+        let server = Server { address, port: request.port, secure_name: None };
+        let wire = request.render(&host, "1.1", Afterwards::Close).repeat(request.copies.into());
+        Fetch::start(now, line, server, wire, limit, manner)
+    }
+
+    /// Where the device is on its access point.
+    pub(super) fn device_address(&self) -> Ipv4Address {
+        self.observations.setup_address.unwrap_or(SETUP_ADDRESS)
     }
 
     /// Starts a request to the cloud over the cellular network, on the connection of the last one while that

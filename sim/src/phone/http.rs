@@ -8,6 +8,8 @@ use crate::http::{Malformed, read_head};
 
 /// What a phone accepts as one response, headers included, in bytes.
 pub const RESPONSE_LEN_MAX: usize = 64 * 1024;
+/// The port of HTTP.
+const HTTP_PORT: u16 = 80;
 /// More header lines than any server here sends.
 const HEADERS_MAX: usize = 64;
 
@@ -22,12 +24,26 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body; none is sent when it is empty, except with POST and PUT.
     pub body: Vec<u8>,
+    /// The device's port.
+    pub port: u16,
+    /// How many times it is sent on one connection, one right behind the other.
+    pub copies: u8,
+    /// Whether it succeeds when the connection is refused, and only then.
+    pub expects_refusal: bool,
 }
 
 impl Request {
-    /// A GET of this path.
+    /// A GET of this path, once, on the usual port.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: "GET".into(), path: path.into(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            method: "GET".into(),
+            path: path.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            port: HTTP_PORT,
+            copies: 1,
+            expects_refusal: false,
+        }
     }
 
     /// The path without its query, which may hold secrets.

@@ -13,8 +13,9 @@ use crate::stack::{Frame, Stack};
 /// IANA's dynamic range (RFC 6335 section 6) begins here and has 2^14 ports.
 const PORT_FIRST: u16 = 49_152;
 const PORT_COUNT: u16 = 16_384;
-/// One exchange, the second of a double submit, the system's probe, and connections still closing.
-const TCP_SOCKETS_MAX: usize = 6;
+/// One exchange, the second of a double submit, the system's probe, connections still closing, and two dozen
+/// at once. They are made when they are needed.
+const TCP_SOCKETS_MAX: usize = 32;
 const TCP_RECEIVE_LEN: usize = 4_096;
 const TCP_SEND_LEN: usize = 2_048;
 /// A peer that vanished is given up after this, so that no closing connection retransmits for ever.
@@ -31,6 +32,8 @@ pub(super) struct Line {
     wake: Option<Option<Instant>>,
     pub(super) random: SplitMix64,
     tcp: Vec<SocketHandle>,
+    /// Those whose owner still looks at them, also when the connection has ended.
+    in_use: Vec<SocketHandle>,
     kept: Option<Connection>,
     next_port: u16,
 }
@@ -56,7 +59,7 @@ impl Line {
         let mut random = SplitMix64::new(seed);
         let stack = Stack::new(mac, random.next_u64(), now);
         let next_port = random.below(u64::from(PORT_COUNT)) as u16;
-        Self { id, stack, wake: None, random, tcp: Vec::new(), kept: None, next_port }
+        Self { id, stack, wake: None, random, tcp: Vec::new(), in_use: Vec::new(), kept: None, next_port }
     }
 
     /// The stack, to do something with it.
@@ -81,7 +84,13 @@ impl Line {
     pub(super) fn keep(&mut self, connection: Connection) {
         if let Some(older) = self.kept.replace(connection) {
             self.stack().tcp(older.socket).close();
+            self.release(older.socket);
         }
+    }
+
+    /// Says that nobody looks at a connection any more; what is still to be sent on it is sent.
+    pub(super) fn release(&mut self, socket: SocketHandle) {
+        self.in_use.retain(|used| *used != socket);
     }
 
     /// The connection that was kept to this server, if there is one.
@@ -90,7 +99,9 @@ impl Line {
     }
 
     fn connect_tcp(&mut self, remote: (Ipv4Address, u16)) -> Option<SocketHandle> {
-        let idle = self.tcp.iter().copied().find(|handle| !self.stack.tcp(*handle).is_open());
+        let Self { tcp, in_use, stack, .. } = self;
+        let is_idle = |handle: &SocketHandle| !in_use.contains(handle) && !stack.tcp(*handle).is_open();
+        let idle = tcp.iter().copied().find(is_idle);
         let handle = match idle {
             Some(handle) => handle,
             None if self.tcp.len() < TCP_SOCKETS_MAX => {
@@ -105,6 +116,7 @@ impl Line {
         let socket = sockets.get_mut::<tcp::Socket>(handle);
         socket.set_timeout(Some(PEER_TIMEOUT));
         socket.connect(iface.context(), remote, port).ok()?;
+        self.in_use.push(handle);
         Some(handle)
     }
 
@@ -125,6 +137,7 @@ impl Line {
         // A server that has ended a connection waits for this side to end it as well.
         if let Some(ended) = self.kept.take_if(|kept| !self.stack.tcp(kept.socket).may_recv()) {
             self.stack().tcp(ended.socket).close();
+            self.release(ended.socket);
         }
     }
 

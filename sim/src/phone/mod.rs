@@ -6,7 +6,9 @@
 mod activity;
 mod answers;
 mod background;
+mod browser;
 mod command;
+mod crowd;
 mod dns;
 mod event;
 mod fetch;
@@ -14,6 +16,8 @@ mod handset;
 mod http;
 mod line;
 mod model;
+mod portal_option;
+mod query;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -25,10 +29,11 @@ pub use event::Event;
 pub use handset::{BoardInfo, Observations, SETUP_ADDRESS, SETUP_NAME, SeenNetwork};
 pub use http::{RESPONSE_LEN_MAX, Request};
 pub use model::{Connectivity, Model};
+pub use query::Query;
 
 use firmware_core::hal::RadioEvent;
 use firmware_core::random::SplitMix64;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 
 use crate::actor::{Outbox, Port, soonest};
@@ -38,7 +43,7 @@ use activity::{Activity, Progress};
 use background::Probing;
 use handset::Handset;
 use line::Line;
-use wifi::Wifi;
+use wifi::{Wifi, WifiTraits};
 
 /// The internet of the simulated world is 198.18.0.0/15 (RFC 2544), one flat segment.
 const INTERNET_PREFIX_LEN: u8 = 15;
@@ -65,6 +70,12 @@ pub struct Behaviour {
     pub bytes_per_second: Option<u32>,
     /// Fetches the board info twice at the same time.
     pub parallel_board_info: bool,
+    /// Joins each time with another MAC address.
+    pub random_mac: bool,
+    /// Leaves an access point by itself after this long.
+    pub leaves_ap_after: Option<Duration>,
+    /// Leaves one where its connectivity check did not find the internet after this long.
+    pub goes_cellular_after: Option<Duration>,
 }
 
 impl Behaviour {
@@ -74,6 +85,9 @@ impl Behaviour {
         close_before_reply: false,
         bytes_per_second: None,
         parallel_board_info: false,
+        random_mac: false,
+        leaves_ap_after: None,
+        goes_cellular_after: None,
     };
 }
 
@@ -108,15 +122,27 @@ pub struct Phone {
     activity: Option<Activity>,
     probing: Option<Probing>,
     status: Status,
-    was_up: bool,
+    /// Since when it has been in a network with an address.
+    up_since: Option<Instant>,
     is_probe_due: bool,
+}
+
+/// Why a phone leaves an access point that nobody told it to leave.
+#[derive(Clone, Copy)]
+enum Departure {
+    Wanders,
+    GoesCellular,
 }
 
 impl Phone {
     /// A phone whose WiFi is off.
     pub fn new(config: PhoneConfig, seed: u64, now: Instant) -> Self {
         let mut random = SplitMix64::new(seed);
-        let wifi = Wifi::new(config.wifi_mac, random.next_u64());
+        let traits = WifiTraits {
+            random_mac: config.behaviour.random_mac,
+            asks_for_portal: config.model.asks_for_portal(),
+        };
+        let wifi = Wifi::new(config.wifi_mac, traits, random.next_u64());
         let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now);
         let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
         cellular.stack().set_address(Some(address), None);
@@ -136,7 +162,7 @@ impl Phone {
             activity: None,
             probing: None,
             status: Status::Idle,
-            was_up: false,
+            up_since: None,
             is_probe_due: false,
         }
     }
@@ -176,6 +202,7 @@ impl Phone {
         match port {
             Port::Internet => self.handset.cellular.stack().receive(frame),
             Port::Air => {
+                self.note_portal(&frame);
                 if let Some(line) = self.handset.wifi.line() {
                     line.stack().receive(frame);
                 }
@@ -187,7 +214,7 @@ impl Phone {
     pub fn handle_radio(&mut self, now: Instant, event: RadioEvent) {
         let Handset { wifi, events, .. } = &mut self.handset;
         wifi.handle_radio(now, event, events);
-        self.observe_network();
+        self.observe_network(now);
     }
 
     /// Does everything that is due and puts what comes of it into `out`.
@@ -196,7 +223,8 @@ impl Phone {
             self.handset.cellular.poll_ingress(now);
             let Handset { wifi, events, .. } = &mut self.handset;
             let mut moved = wifi.poll(now, events);
-            self.observe_network();
+            self.observe_network(now);
+            moved |= self.depart(now);
             self.poll_background(now);
             moved |= self.poll_activity(now);
             // What arrived and what is said to it leave together.
@@ -206,6 +234,7 @@ impl Phone {
                 break;
             }
         }
+        out.mac = self.handset.wifi.take_mac();
         out.radio.extend(self.handset.wifi.take_commands());
         out.events.append(&mut self.handset.events);
         while let Some(frame) = self.handset.cellular.pop_sent() {
@@ -227,17 +256,18 @@ impl Phone {
         if let Some(second) = &self.handset.second {
             wake = soonest(wake, Some(second.next_wake()));
         }
+        wake = soonest(wake, self.departure().map(|(at, _)| at));
         let activity = self.activity.as_ref().and_then(Activity::next_wake);
         soonest(wake, activity).map(|at| at.max(now))
     }
 
     /// Notes which network the phone is in, and lets the system question a new one.
-    fn observe_network(&mut self) {
+    fn observe_network(&mut self, now: Instant) {
         let is_up = self.handset.wifi.is_up();
-        if is_up == self.was_up {
+        if is_up == self.up_since.is_some() {
             return;
         }
-        self.was_up = is_up;
+        self.up_since = is_up.then_some(now);
         let Handset { wifi, observations, last_ap, .. } = &mut self.handset;
         observations.joined = if is_up { wifi.ssid().cloned() } else { None };
         observations.address = if is_up { wifi.address() } else { None };
@@ -245,8 +275,48 @@ impl Phone {
         observations.setup_address = None;
         if is_up {
             last_ap.clone_from(&observations.joined);
+            observations.connectivity = None;
             self.is_probe_due = true;
         }
+    }
+
+    /// Keeps the address of a captive portal that DHCP tells a phone which asks for it.
+    fn note_portal(&mut self, frame: &[u8]) {
+        let Handset { config, observations, events, .. } = &mut self.handset;
+        if !config.model.asks_for_portal() {
+            return;
+        }
+        let Some(uri) = portal_option::read(frame) else { return };
+        if observations.offered_portal.as_ref() != Some(&uri) {
+            events.push(Event::PortalOffered(uri.clone()));
+            observations.offered_portal = Some(uri);
+        }
+    }
+
+    /// When it leaves the network it is in by itself, and why.
+    fn departure(&self) -> Option<(Instant, Departure)> {
+        let since = self.up_since?;
+        let Handset { config: PhoneConfig { behaviour, .. }, observations, .. } = &self.handset;
+        let wanders = behaviour.leaves_ap_after.map(|after| (since + after, Departure::Wanders));
+        let cellular = behaviour.goes_cellular_after.filter(|_| match &observations.connectivity {
+            Some(Connectivity::NoInternet | Connectivity::CaptivePortal(_)) => true,
+            Some(Connectivity::Internet) | None => false,
+        });
+        let cellular = cellular.map(|after| (since + after, Departure::GoesCellular));
+        wanders.into_iter().chain(cellular).min_by_key(|(at, _)| *at)
+    }
+
+    /// Leaves the network when it is time; returns whether it was. The app may join it again.
+    fn depart(&mut self, now: Instant) -> bool {
+        let Some((_, why)) = self.departure().filter(|(at, _)| *at <= now) else { return false };
+        if let Some(ssid) = self.handset.wifi.leave() {
+            self.handset.events.push(match why {
+                Departure::Wanders => Event::Wandered(ssid.to_string()),
+                Departure::GoesCellular => Event::WentCellular(ssid.to_string()),
+            });
+        }
+        self.observe_network(now);
+        true
     }
 
     fn poll_background(&mut self, now: Instant) {

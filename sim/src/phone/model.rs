@@ -12,6 +12,8 @@ pub enum Model {
     Ios,
     /// Android's network monitor.
     Android,
+    /// The same, which also asks DHCP for the address of a captive portal.
+    Android11,
     /// Windows' connection status indicator, which is strict about DNS record types.
     Windows,
 }
@@ -42,6 +44,14 @@ pub(super) struct Probe {
 }
 
 impl Model {
+    /// Whether it asks DHCP for the address of a captive portal (RFC 8910).
+    pub(super) fn asks_for_portal(self) -> bool {
+        match self {
+            Self::Android11 => true,
+            Self::App | Self::Ios | Self::Android | Self::Windows => false,
+        }
+    }
+
     pub(super) fn probe(self) -> Option<Probe> {
         match self {
             Self::App => None,
@@ -54,7 +64,7 @@ impl Model {
                 status: 200,
                 body: "Success",
             }),
-            Self::Android => Some(Probe {
+            Self::Android | Self::Android11 => Some(Probe {
                 host: "connectivitycheck.gstatic.com",
                 path: "/generate_204",
                 version: "1.1",

@@ -22,6 +22,10 @@ const ASSOCIATION_LIMIT: Duration = Duration::from_secs(10);
 const ADDRESS_LIMIT: Duration = Duration::from_secs(18);
 /// Phones repeat DISCOVER and REQUEST sooner than smoltcp's default of 10 s.
 const DHCP_RETRY: Duration = Duration::from_secs(2);
+/// The DHCP option with the address of a captive portal (RFC 8910 section 2.1).
+pub(super) const OPTION_CAPTIVE_PORTAL: u8 = 114;
+/// Mask, router and name server, as smoltcp asks for them, and the portal.
+const PARAMETERS_WITH_PORTAL: &[u8] = &[1, 3, 6, OPTION_CAPTIVE_PORTAL];
 /// What one scan keeps.
 const NETWORKS_MAX: usize = 128;
 
@@ -53,6 +57,9 @@ pub(super) enum Wanted {
 /// The WiFi side of a phone.
 pub(super) struct Wifi {
     mac: EthernetAddress,
+    traits: WifiTraits,
+    /// A new address that the radio does not know yet.
+    new_mac: Option<EthernetAddress>,
     random: SplitMix64,
     links: u64,
     state: State,
@@ -60,6 +67,15 @@ pub(super) struct Wifi {
     link: Option<Link>,
     failed: Option<WifiError>,
     radio: Vec<RadioCommand>,
+}
+
+/// How phones differ in joining.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WifiTraits {
+    /// Joins each time with another MAC address.
+    pub(super) random_mac: bool,
+    /// Asks DHCP for the address of a captive portal.
+    pub(super) asks_for_portal: bool,
 }
 
 enum State {
@@ -85,9 +101,11 @@ struct Link {
 }
 
 impl Wifi {
-    pub(super) fn new(mac: EthernetAddress, seed: u64) -> Self {
+    pub(super) fn new(mac: EthernetAddress, traits: WifiTraits, seed: u64) -> Self {
         Self {
             mac,
+            traits,
+            new_mac: None,
             random: SplitMix64::new(seed),
             links: 0,
             state: State::Off,
@@ -144,6 +162,11 @@ impl Wifi {
 
     pub(super) fn line(&mut self) -> Option<&mut Line> {
         self.link.as_mut().map(|link| &mut link.line)
+    }
+
+    /// The address that the radio has from now on, if it is another one.
+    pub(super) fn take_mac(&mut self) -> Option<EthernetAddress> {
+        self.new_mac.take()
     }
 
     /// Commands for the radio, in order.
@@ -214,9 +237,19 @@ impl Wifi {
                 });
                 let ssid = network.ssid.clone();
                 self.state = State::Associating { ssid, until: now + ASSOCIATION_LIMIT };
+                if self.traits.random_mac {
+                    self.randomize_mac();
+                }
             }
             None => self.state = State::Pausing { until: now + SCAN_PAUSE },
         }
+    }
+
+    /// Locally administered and of one station, as Android and iOS make them up.
+    fn randomize_mac(&mut self) {
+        let [_, _, a, b, c, d, e, f] = self.random.next_u64().to_be_bytes();
+        self.mac = EthernetAddress([(a & 0xFC) | 0x02, b, c, d, e, f]);
+        self.new_mac = Some(self.mac);
     }
 
     fn on_associated(&mut self, now: Instant) {
@@ -229,6 +262,9 @@ impl Wifi {
         retry.discover_timeout = DHCP_RETRY;
         retry.initial_request_timeout = DHCP_RETRY;
         client.set_retry_config(retry);
+        if self.traits.asks_for_portal {
+            client.set_parameter_request_list(PARAMETERS_WITH_PORTAL);
+        }
         let dhcp = line.stack().sockets.add(client);
         self.link = Some(Link { ssid, line, dhcp, address: None, dns: None });
         self.state = State::Addressing { until: now + ADDRESS_LIMIT };

@@ -1,7 +1,7 @@
 use firmware_core::random::SplitMix64;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::dhcpv4;
-use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, IpEndpoint, IpProtocol, TcpPacket};
+use smoltcp::wire::{ArpOperation, DhcpMessageType, DhcpPacket, DhcpRepr, IpEndpoint, IpProtocol, TcpPacket};
 
 use super::*;
 use crate::actor::soonest;

@@ -69,7 +69,10 @@ impl Runner<'_> {
             (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
             (Armed::EraseFailure, _) => node.arm_erase_failure(),
             (Armed::ScanFailure, _) => node.arm_scan_failure(),
-            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(point)) => {
+            (
+                Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
+                Some(point),
+            ) => {
                 let is_its_own = actor == Some(NodeId::Device(device));
                 let stops = matches!(arm.what, Armed::Power(Power::Off | Power::Cycle)) && is_its_own;
                 let at_point = if stops { AtPoint::Stops } else { AtPoint::Continues };
@@ -78,7 +81,10 @@ impl Runner<'_> {
                 }
             }
             // The scenario's check has seen to it that these say when they happen.
-            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), None) => {}
+            (
+                Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
+                None,
+            ) => {}
         }
     }
 
@@ -142,12 +148,15 @@ impl Runner<'_> {
                     Power::Watchdog => world.reset(device, ResetCause::Watchdog),
                 }
             }
+            (Armed::Button(button), Some(NodeId::Device(device))) => {
+                self.press(device, button);
+            }
             (Armed::Router(change), Some(NodeId::Router(router))) => self.change_router(router, change),
             (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => return self.change_cloud(cloud, change),
             (Armed::Link(change), _) => return self.change_link(change),
             // The rest happens in the device itself, or the scenario's check has refused it.
             (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, _) => {}
-            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
+            (Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
         }
         Ok(())
     }
@@ -274,6 +283,18 @@ mod tests {
             ("who: lamp, arm: { power: off }, at: { frame: 1, to: lamp }", "device: off, within: 0s"),
             ("who: lamp, arm: { power: cycle }, at: { frame: 1, to: lamp }", "device: off, within: 0s"),
             ("who: lamp, arm: { power: cycle }, at: { frame: 2, to: lamp }", "device: running, within: 10s"),
+            (
+                "who: lamp, arm: { button: { hold: 11s } }, at: { frame: 2, from: lamp }",
+                "device: wait-config, within: 20s",
+            ),
+            (
+                "arm: { cloud: { refuse: true, drop_connections: true } }, at: { frame: 2, to: lamp }",
+                "cloud: offline",
+            ),
+            (
+                "arm: { link: { hold: { from: home, to: lamp } } }, at: { frame: 2, to: lamp }",
+                "device: connecting-cloud, joined: home, within: 2m",
+            ),
             ("arm: { router: { power: off } }, at: { frame: 2, from: lamp }", "device: connecting-net"),
             ("arm: { router: { deauth: true } }, at: { frame: 2, to: lamp }", "device: connecting-net"),
             ("arm: { cloud: { power: off } }, at: { frame: 2, to: lamp }", "cloud: offline, within: 2m"),

@@ -211,7 +211,6 @@ impl Stage {
         let (host, address) = first_cloud(scenario);
         for (index, phone) in scenario.world.phones.iter().enumerate() {
             let name = phone.name.as_str();
-            let has = |habit| phone.habits.contains(&habit);
             let (wifi_mac, cellular_mac) = (made_up_mac(0xF0, index), made_up_mac(0xF1, index));
             let config = PhoneConfig {
                 name: name.to_owned(),
@@ -229,14 +228,10 @@ impl Stage {
                     PhoneOs::App => Model::App,
                     PhoneOs::Ios => Model::Ios,
                     PhoneOs::Android => Model::Android,
+                    PhoneOs::Android11 => Model::Android11,
                     PhoneOs::Windows => Model::Windows,
                 },
-                behaviour: phone::Behaviour {
-                    double_submit: has(Habit::DoubleSubmit),
-                    close_before_reply: has(Habit::CloseBeforeReply),
-                    bytes_per_second: has(Habit::SlowSender).then_some(SLOW_BYTES_PER_SECOND),
-                    parallel_board_info: has(Habit::ParallelFetch),
-                },
+                behaviour: behaviour(phone),
             };
             let phone = Phone::new(config, self.world.seed_of(name), Instant::ZERO);
             let node = self.world.add_phone(name, phone, wifi_mac, cellular_mac);
@@ -280,13 +275,13 @@ impl Stage {
     }
 
     fn add_access_points(&mut self, owner: NodeId, index: usize, router: &scenario::Router) {
-        let passphrase = router.password.as_ref().map_or("", |password| password.expose());
+        let passphrase = router.password.as_ref().map_or(&[][..], |password| password.expose());
         let mut access_points = Vec::new();
         for (number, radio) in router.radios().into_iter().enumerate() {
             let bssid = EthernetAddress([LOCAL, 0xA0, 0, octet(index), 0, octet(number)]);
             let access_point = AccessPoint {
                 owner,
-                ssid: ssid(router.ssid.as_str()),
+                ssid: ssid(&router.ssid),
                 passphrase: passphrase_of(passphrase),
                 security: router.security(),
                 hidden: router.hidden,
@@ -353,6 +348,24 @@ impl Stage {
     }
 }
 
+fn behaviour(phone: &scenario::PhoneDevice) -> phone::Behaviour {
+    let has = |habit| phone.habits.contains(&habit);
+    let bytes_per_second = phone.habits.iter().find_map(|habit| match habit {
+        Habit::SlowSender => Some(SLOW_BYTES_PER_SECOND),
+        Habit::Drip(rate) => Some(rate.0),
+        Habit::DoubleSubmit | Habit::CloseBeforeReply | Habit::ParallelFetch | Habit::RandomMac => None,
+    });
+    phone::Behaviour {
+        double_submit: has(Habit::DoubleSubmit),
+        close_before_reply: has(Habit::CloseBeforeReply),
+        bytes_per_second,
+        parallel_board_info: has(Habit::ParallelFetch),
+        random_mac: has(Habit::RandomMac),
+        leaves_ap_after: phone.leaves_ap_after,
+        goes_cellular_after: phone.goes_cellular_after,
+    }
+}
+
 /// Bytes done in full, programs begun and erases begun: whatever changes a flash changes one of them.
 pub(super) type Wear = [u64; 3];
 
@@ -368,6 +381,8 @@ pub(super) fn link_faults(link: &scenario::Link) -> LinkFaults {
         reorder_permille: permille(link.reorder_permille),
         duplicate_permille: permille(link.duplicate_permille),
         extra_latency: link.latency.unwrap_or(Duration::ZERO),
+        jitter: link.jitter.unwrap_or(Duration::ZERO),
+        mtu: link.mtu.map(|mtu| mtu.0),
     }
 }
 
@@ -396,13 +411,13 @@ fn octet(index: usize) -> u8 {
 }
 
 /// A name that the scenario's check has found to be 1 to 32 bytes.
-pub(super) fn ssid(text: &str) -> Ssid {
-    Ssid::new(text.as_bytes()).unwrap_or_default()
+pub(super) fn ssid(name: &scenario::Ssid) -> Ssid {
+    Ssid::new(name.as_bytes()).unwrap_or_default()
 }
 
 /// A router's secret. One that is too long for a router is a network that nobody can join.
-pub(super) fn passphrase_of(text: &str) -> Passphrase {
-    Passphrase::new(text.as_bytes()).unwrap_or_default()
+pub(super) fn passphrase_of(secret: &[u8]) -> Passphrase {
+    Passphrase::new(secret).unwrap_or_default()
 }
 
 /// What a DHCP server is set to.

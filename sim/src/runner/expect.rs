@@ -3,7 +3,8 @@
 use super::build::{Stage, wear};
 use super::{Runner, StepError};
 use crate::cloud::{self, DeviceId, DeviceStatus};
-use crate::scenario::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+use crate::phone;
+use crate::scenario::{ApState, Connectivity, DeviceState, Expect, FaultState, Presence, StoreState};
 use crate::trace::What;
 use crate::world::{NodeId, Power};
 
@@ -269,10 +270,28 @@ impl Stage {
             let code = seen.board.as_ref().map_or(0, |board| board.last_error);
             same(self.tells_why, "the error that the phone sees", &code, &error.code(), u16::to_string)?;
         }
-        if let Some(name) = &expect.sees_network
-            && !seen.networks.iter().any(|network| network.ssid == name.as_str())
-        {
-            return Err(format!("the list of networks has no `{name}`"));
+        if let Some(name) = &expect.sees_network {
+            // JSON has text only, so that other bytes are lost on the way.
+            let shown = String::from_utf8_lossy(name.as_bytes());
+            if !seen.networks.iter().any(|network| network.ssid == shown) {
+                return Err(format!("the list of networks has no `{name}`"));
+            }
+        }
+        if let Some(wanted) = expect.connectivity {
+            let is = seen.connectivity.as_ref().map(|connectivity| match connectivity {
+                phone::Connectivity::NoInternet => Connectivity::None,
+                phone::Connectivity::CaptivePortal(_) => Connectivity::CaptivePortal,
+                phone::Connectivity::Internet => Connectivity::Internet,
+            });
+            let show = |is: &Option<Connectivity>| match is {
+                None => "not known".to_owned(),
+                Some(is) => format!("{is:?}").to_lowercase(),
+            };
+            same(self.tells_why, "what the phone concludes", &is, &Some(wanted), show)?;
+        }
+        if let Some(uri) = &expect.offered_portal {
+            let is = seen.offered_portal.as_deref().unwrap_or("none");
+            same(self.tells_why, "the portal that the phone is told of", is, uri.as_str(), str::to_owned)?;
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ pub(super) fn sent(scenario: &Scenario) -> Option<Vec<(Ssid, Passphrase)>> {
             _ => continue,
         };
         let credentials = credentials?;
-        sent.push((ssid(credentials.ssid.as_str()), passphrase_of(credentials.password.expose())));
+        sent.push((ssid(&credentials.ssid), passphrase_of(credentials.password.expose())));
     }
     Some(sent)
 }

@@ -70,6 +70,7 @@ impl Stage {
     /// Lets everything be as the scenario's world says, with power.
     fn mend(&mut self, scenario: &Scenario) {
         self.world.heal_all();
+        self.world.release_all();
         self.world.set_link_faults(link_faults(&scenario.world.link));
         for (index, described) in scenario.world.routers.iter().enumerate() {
             self.mend_router(index, described.dhcp);
@@ -79,7 +80,7 @@ impl Stage {
             if !cloud.is_powered() {
                 cloud.set_power(true);
             }
-            cloud.set_mute(false);
+            cloud.mend();
             cloud.set_certificate(described.certificate.into());
             cloud.set_login_answer(login_answer(described.login));
             let redirect = described.redirect_to.as_ref();

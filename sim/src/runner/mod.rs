@@ -2,6 +2,7 @@
 
 mod arm;
 mod build;
+mod changes;
 pub mod cuts;
 mod expect;
 mod flash;

@@ -3,17 +3,17 @@
 use firmware_core::config::StaticIp as DeviceStaticIp;
 use firmware_core::hal::ResetCause;
 use firmware_core::panel::DEBOUNCE;
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::Ipv4Address;
 
-use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of};
 use super::{Begun, Runner, StepError};
+use crate::dns::record;
 use crate::phone::{self, Command, Configuration, TokenSource};
 use crate::scenario::{
-    Button, CloudChange, Configure, Credentials, Heal, LinkChange, Name, PhoneAction, Power, Provision,
-    Request, RouterChange, StaticIp, Step, Switch, TokenChoice, Verb,
+    Bouncing, Button, Configure, Credentials, DnsCode, DnsRecord, Lookup, Name, PhoneAction, Power,
+    Provision, Request, StaticIp, Step, TokenChoice, Verb,
 };
-use crate::world::{LinkFaults, NodeId};
+use crate::world::NodeId;
 
 /// Longer than anything a phone does takes: its slowest single thing is waiting two minutes to be online.
 const PHONE_LIMIT: Duration = Duration::from_secs(900);
@@ -22,9 +22,9 @@ pub(super) const CYCLE_PAUSE: Duration = Duration::from_millis(500);
 /// A short press.
 const PRESS: Duration = Duration::from_millis(200);
 /// Every press and release bounces: the contact opens once more after 3 ms and is quiet after 7 ms.
-const BOUNCES: [(u64, bool); 3] = [(0, true), (3, false), (7, true)];
-/// IEEE 802.11 reason 2: the previous authentication is no longer valid.
-const DEAUTH_REASON: u16 = 2;
+const BOUNCES: [u64; 2] = [3, 7];
+/// The name of the header that `big_header:` adds.
+const BIG_HEADER: &str = "X-Filler";
 /// The form that `body:` is sent as.
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -33,7 +33,7 @@ impl Runner<'_> {
         let node = self.node(step.actor.as_ref());
         match (&step.verb, node) {
             (Verb::Power(power), Some(NodeId::Device(device))) => self.power(device, *power),
-            (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, *button),
+            (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, button),
             (Verb::Console(line), Some(NodeId::Device(device))) => {
                 if self.stage.world.type_on_console(device, &format!("{line}\r")) {
                     return Ok(());
@@ -88,22 +88,30 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn button(&mut self, device: usize, button: Button) -> Result<(), StepError> {
-        let held = match button {
-            Button::Press => PRESS,
-            Button::Hold(time) => time,
-        };
-        let pressed_at = self.stage.world.now();
-        let released_at = pressed_at + held;
-        let mut last = released_at;
-        for (start, level) in [(pressed_at, true), (released_at, false)] {
-            for (after_ms, closed) in BOUNCES {
-                last = start + Duration::from_millis(after_ms);
-                self.stage.world.set_button(last, device, closed == level);
-            }
-        }
+    fn button(&mut self, device: usize, button: &Button) -> Result<(), StepError> {
+        let last = self.press(device, button);
         let until = last + DEBOUNCE;
         self.run_until(until, |stage| stage.world.now() >= until).map(|_| ())
+    }
+
+    /// Lets a finger press and release a button from now on; returns when the contact is at rest.
+    pub(super) fn press(&mut self, device: usize, button: &Button) -> Instant {
+        let pressed_at = self.stage.world.now();
+        let (held, bounces) = match button {
+            Button::Press => (PRESS, BOUNCES.map(Duration::from_millis).to_vec()),
+            Button::Hold(time) => (*time, BOUNCES.map(Duration::from_millis).to_vec()),
+            Button::Bouncing(Bouncing { hold, bounces }) => (*hold, bounces.clone()),
+        };
+        let mut last = pressed_at;
+        for (start, level) in [(pressed_at, true), (pressed_at + held, false)] {
+            let mut is_down = level;
+            for after in std::iter::once(Duration::ZERO).chain(bounces.iter().copied()) {
+                last = start + after;
+                self.stage.world.set_button(last, device, is_down);
+                is_down = !is_down;
+            }
+        }
+        last
     }
 
     fn phone(&mut self, phone: usize, action: &PhoneAction, meanwhile: bool) -> Result<(), StepError> {
@@ -133,6 +141,14 @@ impl Runner<'_> {
                 expected_status = request.expect_status.map(|status| status.0);
                 Command::Request(http_request(request))
             }
+            PhoneAction::Browse => Command::Browse,
+            PhoneAction::HalfOpen(count) => Command::HalfOpen(count.0),
+            PhoneAction::Parallel(parallel) => Command::Parallel {
+                request: phone::Request::get(parallel.path.value.as_str()),
+                count: parallel.count.0,
+                at_least: parallel.at_least.unwrap_or(parallel.count).0,
+            },
+            PhoneAction::Lookup(lookup) => Command::Query(query(lookup)),
             PhoneAction::WaitOnline => Command::WaitOnline { limit: phone::ONLINE_LIMIT },
             PhoneAction::Rename(name) => Command::Rename { name: name.clone() },
             PhoneAction::DeleteDevice => return self.delete_device_of(phone),
@@ -251,162 +267,13 @@ impl Runner<'_> {
         }
         Ok(())
     }
-
-    pub(super) fn change_router(&mut self, router: usize, change: &RouterChange) {
-        let node = NodeId::Router(router);
-        if let Some(password) = &change.password {
-            self.stage.world.set_passphrase(node, &passphrase_of(password.expose()));
-        }
-        // What is noted here is what comes back with the power.
-        for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
-            if let Some(password) = &change.password {
-                ap.passphrase = passphrase_of(password.expose());
-            }
-            if let Some(rssi) = change.rssi {
-                ap.rssi = rssi.0;
-            }
-            if let Some(channel) = change.channel {
-                ap.channel = channel.0;
-            }
-            if let Some(hidden) = change.hidden {
-                ap.hidden = hidden;
-            }
-            if let Some(security) = change.security {
-                ap.security = security.into();
-            }
-            if let Some(delay) = change.join_delay {
-                ap.join_delay = delay;
-            }
-            if let Some(count) = change.stations_max {
-                ap.capacity = usize::from(count.0);
-            }
-        }
-        if let Some(actor) = self.stage.world.routers.get_mut(router) {
-            if let Some(dhcp) = change.dhcp {
-                let Dhcp { mode, lease, pool } = dhcp_mode(dhcp);
-                actor.set_dhcp(mode);
-                actor.set_pool(pool);
-                lease.into_iter().for_each(|lease| actor.set_lease(lease));
-            }
-            if let Some(dns) = change.dns {
-                actor.set_dns(dns_mode(dns));
-            }
-            if let Some(power) = change.power {
-                actor.set_power(power == Switch::On);
-            }
-        }
-        for (bssid, ap) in self.stage.access_points.get(router).into_iter().flatten() {
-            if change.deauth {
-                let reason = change.deauth_reason.map_or(DEAUTH_REASON, |reason| reason.0);
-                self.stage.world.deauthenticate(*bssid, reason);
-            }
-            match change.power {
-                Some(Switch::Off) => self.stage.world.remove_access_point(*bssid),
-                Some(Switch::On) => self.stage.world.add_access_point(*bssid, ap.clone()),
-                None if change.channel.is_some() => {
-                    self.stage.world.move_access_point(*bssid, ap.clone());
-                }
-                // With another security it starts anew.
-                None if change.security.is_some() => {
-                    self.stage.world.remove_access_point(*bssid);
-                    self.stage.world.add_access_point(*bssid, ap.clone());
-                }
-                None => self.stage.world.change_access_point(*bssid, ap),
-            }
-        }
-        self.stage.world.touch(node);
-    }
-
-    pub(super) fn change_link(&mut self, change: &LinkChange) -> Result<(), StepError> {
-        let world = &mut self.stage.world;
-        let LinkFaults {
-            loss_permille,
-            corrupt_permille,
-            reorder_permille,
-            duplicate_permille,
-            extra_latency,
-        } = world.link_faults();
-        world.set_link_faults(LinkFaults {
-            loss_permille: change.loss_permille.map_or(loss_permille, |share| share.0),
-            corrupt_permille: change.corrupt_permille.map_or(corrupt_permille, |share| share.0),
-            reorder_permille: change.reorder_permille.map_or(reorder_permille, |share| share.0),
-            duplicate_permille: change.duplicate_permille.map_or(duplicate_permille, |share| share.0),
-            extra_latency: change.latency.unwrap_or(extra_latency),
-        });
-        match &change.heal {
-            Some(Heal::All) if !self.stage.world.heal_all() => {
-                return Err(StepError::Unmet("there is no partition to heal".to_owned()));
-            }
-            Some(Heal::Between(between)) => {
-                for (from, to) in self.stage.directions(between) {
-                    if !self.stage.world.heal(from, to) {
-                        return Err(StepError::Unmet(format!("frames {between} were not kept from passing")));
-                    }
-                }
-            }
-            Some(Heal::All) | None => {}
-        }
-        if let Some(between) = &change.partition {
-            self.stage.partition(between);
-        }
-        Ok(())
-    }
-
-    pub(super) fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {
-        let device = |name: Option<&Name>| match name.and_then(|name| self.stage.node(name.as_str())) {
-            Some(NodeId::Device(device)) => device,
-            _ => 0,
-        };
-        let deleted = change.delete_device.as_ref().map(|name| device(Some(&name.value)));
-        let written = change.write.as_ref().map(|write| {
-            (device(write.device.as_ref().map(|name| &name.value)), write.pin.0, write.value.as_str())
-        });
-        let known = |device| {
-            let unknown = || StepError::Unmet("the cloud does not know this device yet".to_owned());
-            self.stage.cloud_id(device).ok_or_else(unknown)
-        };
-        let deleted = deleted.map(known).transpose()?;
-        let written = written
-            .map(|(device, pin, value)| Ok::<_, StepError>((known(device)?, pin, value)))
-            .transpose()?;
-        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return Ok(()) };
-        if let Some(power) = change.power {
-            actor.set_power(power == Switch::On);
-        }
-        if let Some(certificate) = change.certificate {
-            actor.set_certificate(certificate.into());
-        }
-        if let Some(to) = &change.redirect_to {
-            actor.set_redirect(Some((to.host.as_str().to_owned(), to.port)));
-        }
-        if let Some(login) = change.login {
-            actor.set_login_answer(login_answer(login));
-        }
-        if let Some(mute) = change.mute {
-            actor.set_mute(mute);
-        }
-        if let Some(device) = deleted {
-            actor.delete_device(device);
-        }
-        if let Some((device, pin, value)) = written {
-            actor.write(device, pin, value.as_bytes());
-        }
-        if change.drop_connections {
-            actor.drop_connections();
-        }
-        // Regions share their accounts: what one of them does may end a session at another.
-        for cloud in 0..self.stage.world.clouds.len() {
-            self.stage.world.touch(NodeId::Cloud(cloud));
-        }
-        Ok(())
-    }
 }
 
 fn with_credentials(credentials: Option<Credentials>) -> Result<Configuration, StepError> {
     let Some(Credentials { ssid, password }) = credentials else {
         return Err(StepError::Unmet("no network is named".to_owned()));
     };
-    Ok(Configuration::new(ssid.as_str().as_bytes(), phone::Secret::new(password.expose())))
+    Ok(Configuration::new(ssid.as_bytes(), phone::Secret::new(password.expose())))
 }
 
 fn token_source(choice: &TokenChoice) -> TokenSource {
@@ -431,9 +298,37 @@ fn static_ip(fixed: StaticIp) -> DeviceStaticIp {
 fn http_request(request: &Request) -> phone::Request {
     let mut http = phone::Request::get(request.path.value.as_str());
     http.method.clone_from(&request.method);
+    http.headers = request.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(len) = request.big_header {
+        http.headers.push((BIG_HEADER.to_owned(), "x".repeat(len.0.into())));
+    }
+    http.copies = request.pipelined.map_or(http.copies, |count| count.0);
+    http.port = request.port.map_or(http.port, |port| port.0);
+    http.expects_refusal = request.refused;
     if let Some(body) = &request.body {
         http.headers.push(("Content-Type".to_owned(), FORM.to_owned()));
         http.body = body.clone().into_bytes();
     }
     http
+}
+
+fn query(lookup: &Lookup) -> phone::Query {
+    phone::Query {
+        name: lookup.name.as_str().to_owned(),
+        record: match lookup.record {
+            DnsRecord::A => record::A,
+            DnsRecord::Aaaa => record::AAAA,
+            DnsRecord::Https => record::HTTPS,
+        },
+        edns: lookup.edns,
+        questions: lookup.questions.map_or(1, |count| count.0),
+        // RFC 1035 section 4.1.1.
+        code: match lookup.expect_code {
+            DnsCode::NoError => 0,
+            DnsCode::FormatError => 1,
+            DnsCode::ServerFailure => 2,
+            DnsCode::NameError => 3,
+        },
+        answers: lookup.expect_answers,
+    }
 }

@@ -6,7 +6,7 @@ use smoltcp::time::Duration;
 
 use super::expect::DeviceState;
 use super::link::LinkChange;
-use super::step::{CloudChange, Power, RouterChange};
+use super::step::{Button, CloudChange, Power, RouterChange};
 use super::value::{self, At, DurationText, Name, Nth};
 
 /// Something that is prepared, and the point at which it happens.
@@ -34,6 +34,8 @@ pub enum Armed {
     ScanFailure,
     /// A device's supply is switched, at the point that `at` names.
     Power(Power),
+    /// A device's button is pressed, at the point that `at` names.
+    Button(Button),
     /// A router changes, at the point that `at` names.
     Router(RouterChange),
     /// A cloud changes, at the point that `at` names.
@@ -51,6 +53,7 @@ impl Armed {
             Self::EraseFailure => "erase-failure",
             Self::ScanFailure => "scan-failure",
             Self::Power(_) => "power",
+            Self::Button(_) => "button",
             Self::Router(_) => "router",
             Self::Cloud(_) => "cloud",
             Self::Link(_) => "link",

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::arm::{Arm, Armed, Moment, Point, PointText};
+use super::check_arm::Kind;
+use super::credential::{Secret, Ssid};
 use super::error::Complaint;
-use super::expect::{DeviceState, Expect};
+use super::expect::Expect;
 use super::flash::FlashChange;
 use super::link::{Between, Heal, LinkChange};
 use super::node::Node;
 use super::step::{
-    Button, CloudChange, Configure, PhoneAction, Provision, RouterChange, Step, StepText, VERBS, Verb,
+    Bouncing, Button, CloudChange, Configure, PhoneAction, Provision, Request, RouterChange, Step, StepText,
+    VERBS, Verb,
 };
-use super::value::{At, Host, HostPort, Name, Secret, Ssid};
-use super::world::{Cloud, NetworkSecurity, Router, World};
+use super::value::{At, Host, HostPort, Name};
+use super::world::{Cloud, NetworkSecurity, PhoneDevice, PhoneOs, Router, World};
 use crate::executor::FLASH_LEN;
 
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
@@ -111,6 +113,7 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
     check_unique(points.filter_map(|point| point.name.as_ref()), "name")?;
     routers.iter().try_for_each(check_router)?;
     link.partition.as_ref().map_or(Ok(()), |between| check_between(between, world))?;
+    phones.iter().try_for_each(check_phone)?;
     clouds.iter().filter_map(|cloud| cloud.redirect_to.as_ref()).try_for_each(|to| check_redirect(to, world))
 }
 
@@ -129,6 +132,14 @@ fn check_unique<'a, T: Ord + fmt::Display + 'a>(
             };
             return Err(Complaint::at(place, format!("the {what} `{name}` is taken"), hint));
         }
+    }
+    Ok(())
+}
+
+fn check_phone(phone: &PhoneDevice) -> Result<(), Complaint> {
+    if phone.goes_cellular_after.is_some() && phone.os == PhoneOs::App {
+        let message = "this phone does not find out whether there is the internet";
+        return Err(Complaint::at(&phone.name, message, "add `os: android`, `ios` or `windows`"));
     }
     Ok(())
 }
@@ -155,7 +166,7 @@ fn check_router(router: &Router) -> Result<(), Complaint> {
 
 fn check_passphrase(password: &At<Secret>) -> Result<(), Complaint> {
     let text = password.expose();
-    let is_raw_key = text.len() == RAW_KEY_LEN && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_raw_key = text.len() == RAW_KEY_LEN && text.iter().all(u8::is_ascii_hexdigit);
     if is_raw_key || PASSPHRASE_LEN.contains(&text.len()) {
         return Ok(());
     }
@@ -237,83 +248,10 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
     Ok(Step { line: place.line, column: place.column, actor, meanwhile, may_fail, verb })
 }
 
-/// The kinds of actors.
-#[derive(Clone, Copy)]
-enum Kind {
-    Device,
-    Phone,
-    Router,
-    Cloud,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Phone => "phone",
-            Self::Router => "router",
-            Self::Cloud => "cloud",
-        }
-    }
-
-    fn of(verb: &Verb) -> Option<Self> {
-        match verb {
-            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Flash(_) => Some(Self::Device),
-            Verb::Arm(Arm { what, .. }) => Self::of_armed(what),
-            Verb::Expect(expect) if expect.is_of_phone() => Some(Self::Phone),
-            Verb::Expect(_) => Some(Self::Device),
-            Verb::Phone(_) => Some(Self::Phone),
-            Verb::Router(_) => Some(Self::Router),
-            Verb::Cloud(_) => Some(Self::Cloud),
-            Verb::Wait(_) | Verb::Link(_) | Verb::Settle(_) => None,
-        }
-    }
-
-    fn of_armed(armed: &Armed) -> Option<Self> {
-        match armed {
-            Armed::Cut(_)
-            | Armed::Brownout(_)
-            | Armed::EraseFailure
-            | Armed::ScanFailure
-            | Armed::Power(_) => Some(Self::Device),
-            Armed::Router(_) => Some(Self::Router),
-            Armed::Cloud(_) => Some(Self::Cloud),
-            Armed::Link(_) => None,
-        }
-    }
-
-    /// What an actor of this world is.
-    fn of_actor(name: &Name, world: &World) -> Option<Self> {
-        let kinds = [Self::Device, Self::Phone, Self::Router, Self::Cloud];
-        kinds.into_iter().find(|kind| kind.actors(world).contains(&name))
-    }
-
-    /// Whether frames go straight from one to the other.
-    fn is_neighbour_of(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Device, Self::Device | Self::Phone | Self::Router)
-            | (Self::Phone | Self::Router, Self::Device | Self::Cloud)
-            | (Self::Cloud, Self::Phone | Self::Router) => true,
-            (Self::Device, Self::Cloud)
-            | (Self::Phone | Self::Router, Self::Phone | Self::Router)
-            | (Self::Cloud, Self::Device | Self::Cloud) => false,
-        }
-    }
-
-    fn actors(self, world: &World) -> Vec<&Name> {
-        match self {
-            Self::Device => world.devices.iter().map(|device| &device.name.value).collect(),
-            Self::Phone => world.phones.iter().map(|phone| &phone.name.value).collect(),
-            Self::Router => world.routers.iter().map(|router| &router.name.value).collect(),
-            Self::Cloud => world.clouds.iter().map(|cloud| &cloud.name.value).collect(),
-        }
-    }
-}
-
 /// One step against its world.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     place: &'a At<()>,
-    world: &'a World,
+    pub(super) world: &'a World,
 }
 
 impl Check<'_> {
@@ -358,20 +296,18 @@ impl Check<'_> {
         Err(Complaint::unknown(name, kind.name(), &known))
     }
 
-    fn known_if_given(&self, name: Option<&At<Name>>, kind: Kind) -> Result<(), Complaint> {
+    pub(super) fn known_if_given(&self, name: Option<&At<Name>>, kind: Kind) -> Result<(), Complaint> {
         name.map_or(Ok(()), |name| self.known(name, kind))
     }
 
-    fn complaint(&self, message: impl Into<String>, hint: &str) -> Complaint {
+    pub(super) fn complaint(&self, message: impl Into<String>, hint: &str) -> Complaint {
         Complaint::at(self.place, message, hint)
     }
 
     fn verb(&self, verb: &Verb) -> Result<(), Complaint> {
         match verb {
-            Verb::Button(Button::Hold(time)) if time.total_millis() == 0 => {
-                Err(self.complaint("the button is not held at all", "such as `button: { hold: 10s }`"))
-            }
-            Verb::Power(_) | Verb::Button(_) => Ok(()),
+            Verb::Power(_) => Ok(()),
+            Verb::Button(button) => self.button(button),
             Verb::Console(line) => self.console(line),
             Verb::Flash(change) => self.flash(change),
             Verb::Phone(action) => self.phone(action),
@@ -384,6 +320,27 @@ impl Check<'_> {
                 Err(self.complaint("there is nothing to wait for", ""))
             }
             Verb::Wait(_) | Verb::Settle(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn button(&self, button: &Button) -> Result<(), Complaint> {
+        match button {
+            Button::Press => Ok(()),
+            Button::Hold(time) | Button::Bouncing(Bouncing { hold: time, .. })
+                if time.total_millis() == 0 =>
+            {
+                Err(self.complaint("the button is not held at all", "such as `button: { hold: 10s }`"))
+            }
+            Button::Hold(_) => Ok(()),
+            Button::Bouncing(Bouncing { hold, bounces }) => {
+                let is_ordered = bounces.is_sorted_by(|a, b| a < b);
+                let fits = bounces.last().is_none_or(|last| last < hold);
+                if is_ordered && fits && bounces.len().is_multiple_of(2) {
+                    return Ok(());
+                }
+                let hint = "an even number of times, each later than the one before, all within the press";
+                Err(self.complaint("the contact does not come to rest", hint))
+            }
         }
     }
 
@@ -415,7 +372,20 @@ impl Check<'_> {
                 "a path begins with `/`",
                 format!("did you mean `/{}`?", *request.path),
             )),
+            PhoneAction::Parallel(parallel) if !parallel.path.starts_with('/') => Err(Complaint::at(
+                &parallel.path,
+                "a path begins with `/`",
+                format!("did you mean `/{}`?", *parallel.path),
+            )),
+            PhoneAction::Request(Request { refused: true, expect_status: Some(_), .. }) => {
+                Err(self
+                    .complaint("a connection that is refused brings no answer", "leave out `expect_status`"))
+            }
             PhoneAction::GetToken
+            | PhoneAction::Browse
+            | PhoneAction::HalfOpen(_)
+            | PhoneAction::Parallel(_)
+            | PhoneAction::Lookup(_)
             | PhoneAction::Leave
             | PhoneAction::BoardInfo
             | PhoneAction::Scan
@@ -470,7 +440,7 @@ impl Check<'_> {
         }
     }
 
-    fn router(&self, change: &RouterChange) -> Result<(), Complaint> {
+    pub(super) fn router(&self, change: &RouterChange) -> Result<(), Complaint> {
         if *change == RouterChange::default() {
             return Err(self.complaint("nothing changes about the router", ""));
         }
@@ -480,11 +450,17 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn cloud(&self, change: &CloudChange) -> Result<(), Complaint> {
+    pub(super) fn cloud(&self, change: &CloudChange) -> Result<(), Complaint> {
         if *change == CloudChange::default() {
             return Err(self.complaint("nothing changes about the cloud", ""));
         }
         self.known_if_given(change.delete_device.as_ref(), Kind::Device)?;
+        self.known_if_given(change.revoke_token.as_ref(), Kind::Device)?;
+        if change.revoke_after.is_some() && change.revoke_token.is_none() {
+            return Err(
+                self.complaint("`revoke_after` does not say whose token", "add `revoke_token: device`")
+            );
+        }
         if let Some(write) = &change.write {
             self.known_if_given(write.device.as_ref(), Kind::Device)?;
             if write.device.is_none() {
@@ -494,102 +470,16 @@ impl Check<'_> {
         change.redirect_to.as_ref().map_or(Ok(()), |to| check_redirect(to, self.world))
     }
 
-    fn link(&self, change: &LinkChange) -> Result<(), Complaint> {
+    pub(super) fn link(&self, change: &LinkChange) -> Result<(), Complaint> {
         if *change == LinkChange::default() {
             return Err(self.complaint("nothing changes about the air", ""));
         }
-        let healed = match &change.heal {
-            Some(Heal::Between(between)) => Some(between),
-            Some(Heal::All) | None => None,
-        };
-        change.partition.iter().chain(healed).try_for_each(|between| check_between(between, self.world))
-    }
-
-    fn armed(&self, armed: &Armed) -> Result<(), Complaint> {
-        match armed {
-            Armed::Cut(_)
-            | Armed::Brownout(_)
-            | Armed::EraseFailure
-            | Armed::ScanFailure
-            | Armed::Power(_) => Ok(()),
-            Armed::Router(change) => self.router(change),
-            Armed::Cloud(change) => self.cloud(change),
-            Armed::Link(change) => self.link(change),
-        }
-    }
-
-    /// When something armed happens, unless it says so itself.
-    fn arm_at(
-        &self,
-        arm: &Arm,
-        actor: Option<&Name>,
-        at: Option<At<PointText>>,
-    ) -> Result<Option<Point>, Complaint> {
-        match (&arm.what, at) {
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, None) => Ok(None),
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, Some(at)) => {
-                let message = format!("`{}` says itself when it happens", arm.what.name());
-                Err(Complaint::at(&at, message, "leave out `at`, or arm `power: off`"))
-            }
-            (Armed::Power(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), None) => {
-                let hint = "add `at: { state: running }` or `at: { frame: 12, to: device }`";
-                Err(self.complaint("this does not say when it happens", hint))
-            }
-            (Armed::Power(_), Some(at)) => self.point(&at, actor).map(Some),
-            (Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => {
-                self.point(&at, None).map(Some)
-            }
-        }
-    }
-
-    /// The point that is written, in the life of `actor` unless it names another device.
-    fn point(&self, at: &At<PointText>, actor: Option<&Name>) -> Result<Point, Complaint> {
-        let complain = |message: &str, hint: &str| Err(Complaint::at(at, message, hint));
-        let PointText { state, of, frame, from, to } = &at.value;
-        let (moment, device) = match (state, frame, from, to) {
-            (Some(_), Some(_), _, _) => {
-                return complain("`state` and `frame` are two points", "leave out one of the two");
-            }
-            (None, None, _, _) => {
-                return complain("this names no point", "`state: running`, or `frame: 12` and `to: device`");
-            }
-            (Some(DeviceState::Off | DeviceState::Init), None, _, _) => {
-                return complain("firmware never enters this state", "such as `connecting-net` or `running`");
-            }
-            (Some(_), None, Some(_), _) | (Some(_), None, _, Some(_)) => {
-                return complain("`from` and `to` belong to a frame", "`of` says whose state is meant");
-            }
-            (None, Some(_), None, None) => {
-                return complain(
-                    "this does not say whose frames count",
-                    "add `to: device` or `from: device`",
-                );
-            }
-            (None, Some(_), Some(_), Some(_)) => {
-                return complain("frames are counted at one end", "leave out `from` or `to`");
-            }
-            (Some(state), None, None, None) => (Moment::State(*state), of.as_ref()),
-            (None, Some(nth), Some(from), None) => (Moment::FrameSent(*nth), Some(from)),
-            (None, Some(nth), None, Some(to)) => (Moment::FrameReceived(*nth), Some(to)),
-        };
-        if let (Some(of), Moment::FrameSent(_) | Moment::FrameReceived(_)) = (of, moment) {
-            return Err(Complaint::at(
-                of,
-                "`of` belongs to a state",
-                "`from` or `to` says whose frames count",
-            ));
-        }
-        self.known_if_given(device, Kind::Device)?;
-        let named = device.map(|device| &device.value).or(actor);
-        let device = match (named, self.world.devices.as_slice()) {
-            (Some(device), _) => device.clone(),
-            (None, [only]) => only.name.value.clone(),
-            (None, several) => {
-                let message = format!("whose state? there are {} devices", several.len());
-                return Err(Complaint::at(at, message, "add `of:` with a device's name"));
-            }
-        };
-        Ok(Point { device, moment })
+        let named = [&change.heal, &change.release].into_iter().flatten().filter_map(|heal| match heal {
+            Heal::Between(between) => Some(between),
+            Heal::All => None,
+        });
+        let apart = [&change.partition, &change.hold].into_iter().flatten();
+        apart.chain(named).try_for_each(|between| check_between(between, self.world))
     }
 
     fn expect(&self, expect: &Expect) -> Result<(), Complaint> {

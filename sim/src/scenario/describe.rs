@@ -1,13 +1,14 @@
 //! Steps in words, as a person would tell them: one line each, secrets starred.
 
 use super::arm::{Arm, Armed, BrownoutPoint, Moment, Point};
-use super::expect::{ApState, Expect, FaultState, Presence, StoreState};
+use super::credential::{Secret, Ssid};
+use super::expect::{ApState, Connectivity, Expect, FaultState, Presence, StoreState};
 use super::link::{Heal, LinkChange};
 use super::step::{
-    Button, CloudChange, Configure, PhoneAction, Power, Provision, RouterChange, Step, Switch, TokenChoice,
-    Verb,
+    AfterLogin, Bouncing, Button, CloudChange, Configure, DnsRecord, Lookup, PhoneAction, Power, Provision,
+    RouterChange, Step, StrangeFrame, Switch, TokenChoice, Verb,
 };
-use super::value::{At, Name, Secret, Ssid, spoken};
+use super::value::{At, Count, Name, spoken};
 use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};
 
 impl Step {
@@ -33,8 +34,7 @@ impl Verb {
         let line = match self {
             Self::Power(power) => power.describe().to_owned(),
             Self::Phone(action) => action.describe(),
-            Self::Button(Button::Press) => "has its button pressed".to_owned(),
-            Self::Button(Button::Hold(time)) => format!("has its button held for {}", spoken(*time)),
+            Self::Button(button) => button.describe(),
             Self::Console(line) => format!("gets `{}` typed on its console", starred_console(line)),
             Self::Flash(change) => change.describe(),
             Self::Router(change) => change.describe(),
@@ -76,11 +76,53 @@ impl PhoneAction {
             Self::Request(request) => {
                 // A query or a body may hold a password.
                 let path = request.path.split('?').next().unwrap_or_default();
-                format!("requests {} {path}", request.method)
+                let times =
+                    request.pipelined.map_or(String::new(), |count| format!(", {count} times in one go"));
+                let port = request.port.map_or(String::new(), |port| format!(" on port {port}"));
+                let end = if request.refused { ", and is not let in" } else { "" };
+                format!("requests {} {path}{port}{times}{end}", request.method)
             }
+            Self::Browse => "opens the setup page in a browser".to_owned(),
+            Self::HalfOpen(Count(1)) => "opens a connection and says nothing".to_owned(),
+            Self::HalfOpen(count) => format!("opens {count} connections and says nothing"),
+            Self::Parallel(parallel) => {
+                let path = parallel.path.split('?').next().unwrap_or_default();
+                format!("requests GET {path} {} times at once", parallel.count)
+            }
+            Self::Lookup(lookup) => lookup.describe(),
             Self::WaitOnline => "waits until the cloud sees the device online".to_owned(),
             Self::Rename(name) => format!("names the device {name}"),
             Self::DeleteDevice => "deletes the device from the account".to_owned(),
+        }
+    }
+}
+
+impl Lookup {
+    fn describe(&self) -> String {
+        let record = match self.record {
+            DnsRecord::A => "the address",
+            DnsRecord::Aaaa => "the IPv6 address",
+            DnsRecord::Https => "the HTTPS record",
+        };
+        let mut line = format!("asks the device for {record} of {}", self.name);
+        if let Some(count) = self.questions.filter(|count| count.0 > 1) {
+            line += &format!(", {count} times in one query");
+        }
+        if self.edns {
+            line += ", with EDNS";
+        }
+        line
+    }
+}
+
+impl Button {
+    fn describe(&self) -> String {
+        match self {
+            Self::Press => "has its button pressed".to_owned(),
+            Self::Hold(time) => format!("has its button held for {}", spoken(*time)),
+            Self::Bouncing(Bouncing { hold, .. }) => {
+                format!("has its button held for {}, on a contact that bounces", spoken(*hold))
+            }
         }
     }
 }
@@ -204,8 +246,9 @@ impl RouterChange {
 
 impl CloudChange {
     fn describe(&self) -> String {
-        let Self { power, certificate, redirect_to, login, delete_device, write, drop_connections, mute } =
-            self;
+        let Self {
+            power, certificate, redirect_to, login, delete_device, write, drop_connections, mute, ..
+        } = self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
         words.extend(certificate.map(|certificate| {
@@ -230,7 +273,41 @@ impl CloudChange {
         }));
         words.extend(drop_connections.then(|| "closes every connection".to_owned()));
         words.extend(mute.map(|mute| if mute { "falls silent" } else { "speaks again" }.to_owned()));
+        words.extend(self.fault_words());
         listed(&words)
+    }
+
+    fn fault_words(&self) -> Vec<String> {
+        let Self { refuse, delay, after_login, revoke_token, revoke_after, send, .. } = self;
+        let mut words = Vec::new();
+        words.extend(refuse.map(|refuse| {
+            if refuse { "refuses every connection" } else { "takes connections again" }.to_owned()
+        }));
+        words.extend(delay.map(|delay| match delay.total_millis() {
+            0 => "answers devices at once".to_owned(),
+            _ => format!("answers devices {} late", spoken(delay)),
+        }));
+        words.extend(after_login.map(|after_login| {
+            let words = match after_login {
+                AfterLogin::Normal => "keeps connections after the login",
+                AfterLogin::Drop => "closes every connection after the login",
+                AfterLogin::Mute => "says nothing more after a login",
+            };
+            words.to_owned()
+        }));
+        words.extend(revoke_token.as_ref().map(|device| match revoke_after {
+            Some(time) => format!("will revoke the token of {device} in {}", spoken(*time)),
+            None => format!("revokes the token of {device}"),
+        }));
+        words.extend(send.map(|frame| {
+            let words = match frame {
+                StrangeFrame::Oversize => "sends a frame that is too long",
+                StrangeFrame::IdZero => "sends a frame with message id 0",
+                StrangeFrame::UnknownCommand => "sends a command that nobody knows",
+            };
+            words.to_owned()
+        }));
+        words
     }
 }
 
@@ -261,8 +338,12 @@ impl LinkChange {
             reorder_permille,
             duplicate_permille,
             latency,
+            jitter,
+            mtu,
             partition,
             heal,
+            hold,
+            release,
         } = self;
         let shares = [
             (loss_permille, "are lost"),
@@ -278,6 +359,16 @@ impl LinkChange {
             })
         }));
         words.extend(latency.map(|time| format!("frames arrive {} late", spoken(time))));
+        words.extend(jitter.map(|time| match time.total_millis() {
+            0 => "frames no longer vary in time".to_owned(),
+            _ => format!("frames vary in time by up to {}", spoken(time)),
+        }));
+        words.extend(mtu.map(|mtu| format!("frames of more than {mtu} bytes are lost")));
+        words.extend(release.as_ref().map(|release| match release {
+            Heal::All => "frames that were kept back go on".to_owned(),
+            Heal::Between(between) => format!("frames that were kept back {between} go on"),
+        }));
+        words.extend(hold.as_ref().map(|between| format!("frames are kept back {between}")));
         words.extend(heal.as_ref().map(|heal| match heal {
             Heal::All => "frames pass again between all".to_owned(),
             Heal::Between(between) => format!("frames pass again {between}"),
@@ -303,6 +394,7 @@ impl Arm {
             Armed::EraseFailure => "will fail its next erase".to_owned(),
             Armed::ScanFailure => "will fail its next scan".to_owned(),
             Armed::Power(power) => power.describe().to_owned(),
+            Armed::Button(button) => button.describe(),
             Armed::Router(change) => change.describe(),
             Armed::Cloud(change) => change.describe(),
             Armed::Link(change) => change.describe(),
@@ -404,6 +496,15 @@ impl Expect {
         words.extend(http_body.as_ref().map(|text| format!("have been told \"{text}\"")));
         words.extend(sees_error.map(|error| format!("have read {error}")));
         words.extend(sees_network.as_ref().map(|ssid| format!("have \"{ssid}\" in its list")));
+        words.extend(self.connectivity.map(|connectivity| {
+            let words = match connectivity {
+                Connectivity::None => "have found no internet",
+                Connectivity::CaptivePortal => "have found a captive portal",
+                Connectivity::Internet => "have found the internet",
+            };
+            words.to_owned()
+        }));
+        words.extend(self.offered_portal.as_ref().map(|uri| format!("have been told of the portal {uri}")));
         words
     }
 }

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use smoltcp::time::Duration;
 
-use super::value::{self, At, DurationText, HttpStatus, LastError, Name, Pin, PinValue, Ssid};
+use super::credential::Ssid;
+use super::value::{self, At, DurationText, HttpStatus, LastError, Name, Pin, PinValue};
 
 /// How long an expectation has unless it says.
 const WITHIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -56,6 +57,10 @@ pub struct Expect {
     pub sees_error: Option<LastError>,
     /// A name in the list of networks that the phone has read last.
     pub sees_network: Option<Ssid>,
+    /// What the phone's system has concluded about the network it joined last.
+    pub connectivity: Option<Connectivity>,
+    /// The address of a captive portal that the phone was told by DHCP.
+    pub offered_portal: Option<String>,
     /// How long it may take, 10 s unless written; `0s` means now.
     #[serde(default = "within_default", deserialize_with = "value::duration")]
     #[schemars(with = "DurationText")]
@@ -94,7 +99,12 @@ impl Expect {
     /// Whether anything is expected of a phone.
     pub fn is_of_phone(&self) -> bool {
         let Self { http_status, http_body, sees_error, sees_network, .. } = self;
-        http_status.is_some() || http_body.is_some() || sees_error.is_some() || sees_network.is_some()
+        http_status.is_some()
+            || http_body.is_some()
+            || sees_error.is_some()
+            || sees_network.is_some()
+            || self.connectivity.is_some()
+            || self.offered_portal.is_some()
     }
 }
 
@@ -150,6 +160,18 @@ pub enum ApState {
     Up,
     /// Not on the air.
     Down,
+}
+
+/// What a phone's system concludes about a network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connectivity {
+    /// Nobody answers properly.
+    None,
+    /// Somebody answers in place of the internet: the system opens the page.
+    CaptivePortal,
+    /// The expected answer came.
+    Internet,
 }
 
 /// How the cloud sees a device.

@@ -9,7 +9,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use smoltcp::time::Duration;
 
-use super::value::{self, At, DurationText, Name, Permille};
+use super::value::{self, At, DurationText, Mtu, Name, Permille};
 
 /// How two actors are written.
 const TWO_NAMES: &str =
@@ -32,10 +32,20 @@ pub struct LinkChange {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     pub latency: Option<Duration>,
+    /// By how much, drawn for each frame, it may be later still.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub jitter: Option<Duration>,
+    /// The most bytes that a frame carries from now on; longer ones are lost without a word.
+    pub mtu: Option<Mtu>,
     /// Lets no frame pass any more between two actors, or from one to the other; who is joined stays joined.
     pub partition: Option<Between>,
     /// Lets frames pass again where a partition was.
     pub heal: Option<Heal>,
+    /// Keeps frames back between two actors, or from one to the other, also those under way.
+    pub hold: Option<Between>,
+    /// Lets frames go on that were kept back, in their order.
+    pub release: Option<Heal>,
 }
 
 /// Two actors, and whether both directions are meant or one.
@@ -103,7 +113,7 @@ impl JsonSchema for Between {
     }
 }
 
-/// Which partitions end.
+/// Which partitions end, or which frames go on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Heal {
     /// Every one.

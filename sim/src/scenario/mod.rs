@@ -10,6 +10,8 @@
 
 mod arm;
 mod check;
+mod check_arm;
+mod credential;
 mod describe;
 mod error;
 mod expect;
@@ -30,20 +32,22 @@ use serde::Deserialize;
 use smoltcp::time::Duration;
 
 pub use arm::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Point};
+pub use credential::{Secret, Ssid};
 pub use error::ScenarioError;
-pub use expect::{ApState, DeviceState, Expect, FaultState, Presence, StoreState};
+pub use expect::{ApState, Connectivity, DeviceState, Expect, FaultState, Presence, StoreState};
 pub use flash::{Fill, FlashChange, FlashWrite, FlipBit, HexBytes};
 pub use link::{Between, Heal, LinkChange, OneWay};
 pub use product::{DEFAULT_PRODUCT, ProductOverrides};
 pub use schema::schema;
 pub use step::{
-    Button, CloudChange, Configure, PhoneAction, PinWrite, Power, Provision, Request, RouterChange, StaticIp,
-    Step, Switch, TokenChoice, Verb,
+    AfterLogin, Bouncing, Button, CloudChange, Configure, DnsCode, DnsRecord, Lookup, Parallel, PhoneAction,
+    PinWrite, Power, Provision, Request, RouterChange, StaticIp, Step, StrangeFrame, Switch, TokenChoice,
+    Verb,
 };
 pub(crate) use value::parse_duration;
 pub use value::{
-    At, Channel, DeauthReason, Host, HostPort, HttpStatus, LastError, Mac, Name, Nth, Permille, Pin,
-    PinValue, Rssi, Secret, SectorNumber, Ssid, StationsMax, Subnet,
+    At, ByteRate, Channel, Count, DeauthReason, HeaderLen, Host, HostPort, HttpStatus, LastError, Mac, Mtu,
+    Name, Nth, Permille, Pin, PinValue, Rssi, SectorNumber, StationsMax, Subnet, TcpPort,
 };
 pub use world::{
     AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, DriftPpm, Habit, Link, LoginAnswer,

@@ -10,16 +10,21 @@ use super::error::Complaint;
 use super::value::At;
 
 /// The words that are keys of something.
-const WORDS_WITH_DETAILS: [(&str, &str); 13] = [
+const WORDS_WITH_DETAILS: [(&str, &str); 18] = [
     ("phone", "configure"),
     ("phone", "provision"),
     ("phone", "request"),
     ("phone", "rename"),
     ("phone", "join-device"),
+    ("phone", "half-open"),
+    ("phone", "parallel"),
+    ("phone", "lookup"),
     ("button", "hold"),
+    ("button", "bouncing"),
     ("arm", "cut"),
     ("arm", "brownout"),
     ("arm", "power"),
+    ("arm", "button"),
     ("arm", "router"),
     ("arm", "cloud"),
     ("arm", "link"),

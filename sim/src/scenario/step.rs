@@ -8,12 +8,13 @@ use serde::Deserialize;
 use smoltcp::time::Duration;
 
 use super::arm::{Arm, Armed, PointText};
+use super::credential::{Secret, Ssid};
 use super::expect::Expect;
 use super::flash::FlashChange;
 use super::link::LinkChange;
 use super::value::{
-    self, At, Channel, DeauthReason, DurationText, Host, HostPort, HttpStatus, Name, Nth, Pin, PinValue,
-    Rssi, Secret, Ssid, StationsMax, scalar,
+    self, At, Channel, Count, DeauthReason, DurationText, HeaderLen, Host, HostPort, HttpStatus, Name, Nth,
+    Pin, PinValue, Rssi, StationsMax, TcpPort, scalar,
 };
 use super::world::{CertificateKind, Credentials, DhcpMode, DnsMode, LoginAnswer, NetworkSecurity, World};
 
@@ -114,6 +115,14 @@ pub enum PhoneAction {
     Provision(Provision),
     /// Sends a request of its own to the device.
     Request(Request),
+    /// Loads the setup page as a browser does, with its icon and what it links to.
+    Browse,
+    /// Opens so many connections to the device and never says anything on them.
+    HalfOpen(Count),
+    /// Asks the device for one path many times at once.
+    Parallel(Parallel),
+    /// Asks the device's name server.
+    Lookup(Lookup),
     /// Asks the cloud once a second until the device is online.
     WaitOnline,
     /// Names the device in the cloud.
@@ -242,8 +251,80 @@ pub struct Request {
     pub method: String,
     /// The body, sent as a form; none unless written.
     pub body: Option<String>,
+    /// Further headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How long the value of one more header is, in bytes.
+    pub big_header: Option<HeaderLen>,
+    /// How many times the request is sent on one connection, one right behind the other; once unless written.
+    pub pipelined: Option<Count>,
+    /// The port, 80 unless written.
+    pub port: Option<TcpPort>,
+    /// `true` when the connection must be refused at once.
+    #[serde(default)]
+    pub refused: bool,
     /// The status the device must answer with; any unless written.
     pub expect_status: Option<HttpStatus>,
+}
+
+/// The same question many times at once, each on a connection of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parallel {
+    /// What is asked for, with its query; begins with `/`.
+    pub path: At<String>,
+    /// How many times.
+    pub count: Count,
+    /// How many of them must be answered with 200; all unless written.
+    pub at_least: Option<Count>,
+}
+
+/// A question to the device's name server. The answer must be well-formed in any case.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// The name that is asked for.
+    pub name: Host,
+    /// The kind of record, `a` unless written.
+    #[serde(default)]
+    pub record: DnsRecord,
+    /// Whether the query says that it understands extensions (EDNS).
+    #[serde(default)]
+    pub edns: bool,
+    /// How many times the question stands in one query, once unless written.
+    pub questions: Option<Count>,
+    /// The answer's code.
+    pub expect_code: DnsCode,
+    /// How many records the answer must have, none unless written.
+    #[serde(default)]
+    pub expect_answers: u16,
+}
+
+/// Kinds of records that systems ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsRecord {
+    /// An address of 32 bits.
+    #[default]
+    A,
+    /// An address of 128 bits.
+    Aaaa,
+    /// How to speak HTTPS there.
+    Https,
+}
+
+/// What a name server's answer says about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsCode {
+    /// All is well.
+    NoError,
+    /// The query is malformed.
+    FormatError,
+    /// The server cannot find out.
+    ServerFailure,
+    /// There is no such name.
+    NameError,
 }
 
 fn get() -> String {
@@ -251,7 +332,7 @@ fn get() -> String {
 }
 
 /// What a finger does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Button {
     /// A short press.
@@ -262,6 +343,22 @@ pub enum Button {
         #[schemars(with = "DurationText")]
         Duration,
     ),
+    /// Holds it down while its worn contact bounces.
+    Bouncing(Bouncing),
+}
+
+/// A press on a contact that bounces.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bouncing {
+    /// How long it is held down.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "DurationText")]
+    pub hold: Duration,
+    /// When, after each press and each release, the contact opens and closes again: an even number of times.
+    #[serde(deserialize_with = "value::durations")]
+    #[schemars(with = "Vec<DurationText>")]
+    pub bounces: Vec<Duration>,
 }
 
 /// What changes about a router; at least one thing.
@@ -320,6 +417,46 @@ pub struct CloudChange {
     pub drop_connections: bool,
     /// Whether it stops answering devices while their connections stay open.
     pub mute: Option<bool>,
+    /// Whether it refuses every new connection.
+    pub refuse: Option<bool>,
+    /// How much later than usual a device gets everything that it is told.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub delay: Option<Duration>,
+    /// What becomes of a device's connection once its login was answered well.
+    pub after_login: Option<AfterLogin>,
+    /// Takes this device's token from it: its session ends and its logins are refused, but the device stays.
+    pub revoke_token: Option<At<Name>>,
+    /// How long the token is still good.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub revoke_after: Option<Duration>,
+    /// Sends every device that is logged in a frame that it cannot take, once.
+    pub send: Option<StrangeFrame>,
+}
+
+/// What becomes of a connection after a good login.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterLogin {
+    /// It is used.
+    Normal,
+    /// It is closed.
+    Drop,
+    /// It stays open, and nothing is said on it any more.
+    Mute,
+}
+
+/// A frame that no sound server sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrangeFrame {
+    /// It announces a longer body than a device takes.
+    Oversize,
+    /// Its message id is 0.
+    IdZero,
+    /// Its command is one that nobody knows.
+    UnknownCommand,
 }
 
 /// A value on its way from the cloud to a device.
@@ -370,7 +507,7 @@ pub(super) struct StepText {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     wait: Option<Duration>,
-    /// Prepares a fault, or any of `power`, `router`, `cloud` and `link`, for the point that `at` names.
+    /// Prepares a fault, or any of `power`, `button`, `router`, `cloud` and `link`, for the point that `at` names.
     arm: Option<Armed>,
     /// Ends every fault (networks and clouds are as the world says, with power; the air is clean; devices have power;
     /// nothing is armed) and waits, at most this long, until each device runs or waits for a phone.

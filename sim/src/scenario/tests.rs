@@ -475,7 +475,10 @@ fn a_step_may_change_only_the_password_of_a_router() {
         panic!("another verb")
     };
     let credentials = configure.credentials(&scenario.world).expect("its own world");
-    assert_eq!((credentials.ssid.as_str(), credentials.password.expose()), ("HomeNet", "00123456"));
+    assert_eq!(
+        (credentials.ssid.as_bytes(), credentials.password.expose()),
+        (&b"HomeNet"[..], &b"00123456"[..])
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 
-use firmware_core::config::{HOST_LEN_MAX, ProvisionError, SSID_LEN_MAX};
+use firmware_core::config::{HOST_LEN_MAX, ProvisionError};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
@@ -15,8 +15,6 @@ use smoltcp::wire::EthernetAddress;
 const DURATION_DAYS_MAX: u64 = 1_000;
 /// Names appear in every line of a timeline.
 const NAME_LEN_MAX: usize = 32;
-/// Long enough to test that too long is refused by the device, short enough for a request line.
-const SECRET_LEN_MAX: usize = 256;
 /// The cloud's limit for a string value (Blynk documentation).
 const PIN_VALUE_LEN_MAX: usize = 1_024;
 /// The port the cloud is reached at unless another is written.
@@ -143,75 +141,6 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
-    }
-}
-
-/// The name of a network: 1 to 32 bytes of text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ssid(String);
-
-scalar!(Ssid, { "type": "string", "minLength": 1, "maxLength": 32 });
-
-impl Ssid {
-    /// Takes 1 to 32 bytes.
-    ///
-    /// # Errors
-    /// Says how long it is.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text.len() {
-            0 => Err(
-                "a network's name is empty\nfor a network that does not tell its name, write `hidden: true`"
-                    .to_owned(),
-            ),
-            1..=SSID_LEN_MAX => Ok(Self(text.to_owned())),
-            len => Err(format!("a network's name has at most 32 bytes, this one has {len}")),
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Ssid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// A password or token; never printed.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-scalar!(Secret, { "type": "string", "maxLength": 256 });
-
-impl Secret {
-    /// Takes up to 256 bytes: more than a device accepts, so that its refusal can be tested.
-    ///
-    /// # Errors
-    /// Says how long it is.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text.len() {
-            0..=SECRET_LEN_MAX => Ok(Self(text.to_owned())),
-            len => Err(format!("at most {SECRET_LEN_MAX} bytes, this one has {len}")),
-        }
-    }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "none" } else { "***" })
     }
 }
 
@@ -458,6 +387,41 @@ ranged!(
     "is not a reason code\nfrom 1 to 65535; 2 and 3 are the usual ones",
     1..=65_535
 );
+ranged!(
+    /// The most bytes that a frame carries behind its Ethernet header.
+    Mtu(u16),
+    { "type": "integer", "minimum": 68, "maximum": 1500 },
+    "is not a largest frame\nin bytes, from 68 (RFC 791) to 1500 (Ethernet)",
+    68..=1_500
+);
+ranged!(
+    /// How many at once.
+    Count(u8),
+    { "type": "integer", "minimum": 1, "maximum": 24 },
+    "are not so many at once\nfrom 1 to 24",
+    1..=24
+);
+ranged!(
+    /// Bytes in a second.
+    ByteRate(u32),
+    { "type": "integer", "minimum": 1, "maximum": 100000 },
+    "is not a rate\nin bytes a second, from 1 to 100000",
+    1..=100_000
+);
+ranged!(
+    /// The length of a header's value in bytes.
+    HeaderLen(u16),
+    { "type": "integer", "minimum": 1, "maximum": 65000 },
+    "is not a header's length\nin bytes, from 1 to 65000",
+    1..=65_000
+);
+ranged!(
+    /// A TCP port.
+    TcpPort(u16),
+    { "type": "integer", "minimum": 1, "maximum": 65535 },
+    "is not a port\nfrom 1 to 65535",
+    1..=65_535
+);
 
 impl Channel {
     /// Whether a 2.4 GHz radio hears it.
@@ -588,6 +552,11 @@ pub(super) fn duration_option<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     Option::<DurationText>::deserialize(deserializer).map(|text| text.map(|text| text.0))
+}
+
+/// Reads a list of times.
+pub(super) fn durations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    Vec::<DurationText>::deserialize(deserializer).map(|texts| texts.into_iter().map(|text| text.0).collect())
 }
 
 /// Writes a time as a person would: the largest unit that divides it.

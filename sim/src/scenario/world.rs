@@ -7,10 +7,11 @@ use serde::Deserialize;
 use smoltcp::time::Duration;
 use smoltcp::wire::EthernetAddress;
 
+use super::credential::{Secret, Ssid};
 use super::link::Between;
 use super::value::{
-    self, At, Channel, DurationText, Host, HostPort, Mac, Name, Permille, Rssi, Secret, Ssid, Subnet, ranged,
-    scalar,
+    self, At, ByteRate, Channel, DurationText, Host, HostPort, Mac, Mtu, Name, Permille, Rssi, Subnet,
+    ranged, scalar,
 };
 
 /// A device that does not name its MAC gets Espressif's prefix, as in the test vectors for access point names.
@@ -69,7 +70,14 @@ fn default_devices() -> Vec<SimulatedDevice> {
 }
 
 fn default_phones() -> Vec<PhoneDevice> {
-    vec![PhoneDevice { name: default_phone_name(), os: PhoneOs::App, account: None, habits: Vec::new() }]
+    vec![PhoneDevice {
+        name: default_phone_name(),
+        os: PhoneOs::App,
+        account: None,
+        habits: Vec::new(),
+        leaves_ap_after: None,
+        goes_cellular_after: None,
+    }]
 }
 
 fn default_cloud_name() -> At<Name> {
@@ -435,6 +443,14 @@ pub struct PhoneDevice {
     /// What it does that a clean client does not.
     #[serde(default)]
     pub habits: Vec<Habit>,
+    /// How long it stays at an access point before it leaves by itself; for ever unless written.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub leaves_ap_after: Option<Duration>,
+    /// How long it stays at one where its connectivity check did not find the internet; for ever unless written.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub goes_cellular_after: Option<Duration>,
 }
 
 /// A phone's connectivity check.
@@ -448,6 +464,9 @@ pub enum PhoneOs {
     Ios,
     /// `connectivitycheck.gstatic.com/generate_204`.
     Android,
+    /// As `android`, and asks DHCP for the address of a captive portal (RFC 8910), as from Android 11 on.
+    #[serde(rename = "android-11")]
+    Android11,
     /// `www.msftconnecttest.com/connecttest.txt`.
     Windows,
 }
@@ -462,8 +481,12 @@ pub enum Habit {
     CloseBeforeReply,
     /// Fetches the board info twice at the same time.
     ParallelFetch,
-    /// Sends a few bytes a second.
+    /// Sends 64 bytes a second.
     SlowSender,
+    /// Sends so many bytes a second.
+    Drip(ByteRate),
+    /// Joins each time with another MAC address.
+    RandomMac,
 }
 
 /// What the air does to every frame when the story begins; `link:` steps change it.
@@ -482,6 +505,12 @@ pub struct Link {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     pub latency: Option<Duration>,
+    /// By how much, drawn for each frame, it may be later still.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub jitter: Option<Duration>,
+    /// The most bytes that a frame carries; longer ones are lost without a word.
+    pub mtu: Option<Mtu>,
     /// Between which two actors no frame passes until it is healed.
     pub partition: Option<Between>,
 }

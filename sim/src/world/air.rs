@@ -158,6 +158,13 @@ impl Air {
         self.radios.insert(node, radio);
     }
 
+    /// Gives a radio that is in no network another station address.
+    pub(super) fn set_mac(&mut self, node: NodeId, mac: EthernetAddress) {
+        if let Some(radio) = self.radios.get_mut(&node) {
+            radio.mac = mac;
+        }
+    }
+
     /// Puts an access point on the air.
     ///
     /// A station that still believes to be associated with an earlier life of it learns at once that it is

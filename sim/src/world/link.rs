@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use firmware_core::random::SplitMix64;
 use smoltcp::time::Duration;
+use smoltcp::wire::EthernetFrame;
 
+use super::carry::Delivery;
 use super::{NodeId, World};
 use crate::stack::Frame;
 
@@ -27,6 +29,29 @@ pub struct LinkFaults {
     pub duplicate_permille: u16,
     /// Added to the latency of every frame.
     pub extra_latency: Duration,
+    /// Up to this much more is added to that of each frame, by chance.
+    pub jitter: Duration,
+    /// The most bytes behind the Ethernet header; a longer frame is lost.
+    pub mtu: Option<u16>,
+}
+
+/// Whose frame it is, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) from: NodeId,
+    /// The owner of the access point that stands between stations.
+    pub(super) relay: Option<NodeId>,
+    pub(super) to: NodeId,
+}
+
+impl Way {
+    /// Whether a frame on this way passes none of these stretches.
+    fn avoids(&self, stretches: &BTreeSet<(NodeId, NodeId)>) -> bool {
+        let Self { from, relay, to } = *self;
+        let has = |from, to| stretches.contains(&(from, to));
+        let relay = relay.filter(|relay| *relay != to);
+        !has(from, to) && relay.is_none_or(|relay| !has(from, relay) && !has(relay, to))
+    }
 }
 
 /// The rules of the air and their chance.
@@ -35,13 +60,22 @@ pub(super) struct Link {
     pub(super) faults: LinkFaults,
     /// From whom to whom nothing passes.
     partitions: BTreeSet<(NodeId, NodeId)>,
+    /// From whom to whom frames are kept back, and those that are, the oldest first.
+    holds: BTreeSet<(NodeId, NodeId)>,
+    kept: Vec<(Way, Delivery)>,
     random: SplitMix64,
 }
 
 impl Link {
     /// Air that only carries.
     pub(super) fn new(seed: u64) -> Self {
-        Self { faults: LinkFaults::default(), partitions: BTreeSet::new(), random: SplitMix64::new(seed) }
+        Self {
+            faults: LinkFaults::default(),
+            partitions: BTreeSet::new(),
+            holds: BTreeSet::new(),
+            kept: Vec::new(),
+            random: SplitMix64::new(seed),
+        }
     }
 
     /// Lets nothing pass from one node to another until it is healed.
@@ -64,15 +98,53 @@ impl Link {
         !self.partitions.is_empty()
     }
 
-    /// Whether frames pass from one node to another.
-    pub(super) fn passes(&self, from: NodeId, to: NodeId) -> bool {
-        !self.partitions.contains(&(from, to))
+    /// Whether a frame passes on its way.
+    pub(super) fn passes(&self, way: &Way) -> bool {
+        way.avoids(&self.partitions)
+    }
+
+    /// Keeps back frames from one node to another.
+    pub(super) fn hold(&mut self, from: NodeId, to: NodeId) {
+        self.holds.insert((from, to));
+    }
+
+    /// Keeps them back no more; `false` when it did not.
+    pub(super) fn release(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.holds.remove(&(from, to))
+    }
+
+    /// Keeps back nothing more; `false` when it did not.
+    pub(super) fn release_all(&mut self) -> bool {
+        !std::mem::take(&mut self.holds).is_empty()
+    }
+
+    /// Whether frames are kept back anywhere.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// Whether a frame that arrives on this way is to be kept back.
+    pub(super) fn is_held(&self, way: &Way) -> bool {
+        !way.avoids(&self.holds)
+    }
+
+    /// Keeps a frame back.
+    pub(super) fn keep(&mut self, way: Way, delivery: Delivery) {
+        self.kept.push((way, delivery));
+    }
+
+    /// The frames that need not be kept back any longer, the oldest first.
+    pub(super) fn take_released(&mut self) -> Vec<Delivery> {
+        let holds = &self.holds;
+        let released = self.kept.extract_if(.., |(way, _)| way.avoids(holds));
+        released.map(|(_, delivery)| delivery).collect()
     }
 
     /// Lets a frame through the air; `deliver` is told of each copy that arrives, and how much later than
     /// usual. A rule that is off draws no chance, so that it changes nothing of the others.
     pub(super) fn carry(&mut self, mut frame: Frame, mut deliver: impl FnMut(Duration, Frame)) {
-        if self.happens(self.faults.loss_permille) {
+        let is_too_long = |mtu| frame.len() > usize::from(mtu) + EthernetFrame::<&[u8]>::header_len();
+        if self.faults.mtu.is_some_and(is_too_long) || self.happens(self.faults.loss_permille) {
             return;
         }
         if self.happens(self.faults.corrupt_permille) {
@@ -81,7 +153,11 @@ impl Link {
                 *byte ^= 1 << (bit % 8);
             }
         }
-        let delay = if self.happens(self.faults.reorder_permille) { REORDER_DELAY } else { Duration::ZERO };
+        let mut delay =
+            if self.happens(self.faults.reorder_permille) { REORDER_DELAY } else { Duration::ZERO };
+        if self.faults.jitter != Duration::ZERO {
+            delay += Duration::from_micros(self.random.below(self.faults.jitter.total_micros() + 1));
+        }
         if self.happens(self.faults.duplicate_permille) {
             deliver(delay + DUPLICATE_DELAY, frame.clone());
         }
@@ -119,11 +195,9 @@ impl World {
         self.link.heal_all()
     }
 
-    /// Whether frames pass from one node to another; an access point that stands between them is `relay`.
-    pub(super) fn passes(&self, from: NodeId, relay: Option<NodeId>, to: NodeId) -> bool {
-        let relay = relay.filter(|relay| *relay != to);
-        self.link.passes(from, to)
-            && relay.is_none_or(|relay| self.link.passes(from, relay) && self.link.passes(relay, to))
+    /// Keeps back frames from one node to another until they are released, also those under way.
+    pub fn hold(&mut self, from: NodeId, to: NodeId) {
+        self.link.hold(from, to);
     }
 }
 
@@ -150,14 +224,15 @@ mod tests {
     fn a_partition_has_a_direction_and_stays_until_it_is_healed() {
         let (device, home, other) = (NodeId::Device(0), NodeId::Router(0), NodeId::Router(1));
         let mut link = Link::new(1);
+        let passes = |link: &Link, from, to| link.passes(&Way { from, relay: None, to });
         assert!(!link.heal(device, home) && !link.heal_all() && !link.is_partitioned());
         link.partition(home, device);
-        assert!(link.is_partitioned() && !link.passes(home, device));
-        assert!(link.passes(device, home) && link.passes(other, device) && link.passes(home, other));
+        assert!(link.is_partitioned() && !passes(&link, home, device));
+        assert!(passes(&link, device, home) && passes(&link, other, device) && passes(&link, home, other));
         link.partition(device, home);
         link.partition(other, device);
-        assert!(link.heal(home, device) && link.passes(home, device) && !link.passes(device, home));
-        assert!(link.heal_all() && link.passes(device, home) && link.passes(other, device));
+        assert!(link.heal(home, device) && passes(&link, home, device) && !passes(&link, device, home));
+        assert!(link.heal_all() && passes(&link, device, home) && passes(&link, other, device));
     }
 
     #[test]
@@ -176,6 +251,28 @@ mod tests {
         about(late.iter().filter(|(delay, _)| *delay > 0).count());
         let corrupt = carry(LinkFaults { corrupt_permille: 100, ..LinkFaults::default() });
         about(corrupt.iter().zip(sent()).filter(|((_, frame), sent)| frame != sent).count());
+    }
+
+    #[test]
+    fn frames_vary_within_the_jitter_and_not_beyond() {
+        let varied = carry(LinkFaults { jitter: Duration::from_millis(9), ..LinkFaults::default() });
+        assert_eq!(varied.len(), 1_000);
+        assert!(varied.iter().all(|(delay, _)| *delay <= 9));
+        for millis in 0..9 {
+            let count = varied.iter().filter(|(delay, _)| *delay == millis).count();
+            assert!((60..=170).contains(&count), "{count} of a thousand are {millis} ms late");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_is_lost_and_no_other() {
+        let faults = LinkFaults { mtu: Some(68), ..LinkFaults::default() };
+        let mut link = Link { faults, ..Link::new(1) };
+        let mut arrived = Vec::new();
+        for len in [60, 82, 83, 1_514] {
+            link.carry(vec![0; len], |_, frame| arrived.push(frame.len()));
+        }
+        assert_eq!(arrived, [60, 82]);
     }
 
     #[test]

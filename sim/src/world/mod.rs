@@ -6,6 +6,7 @@
 
 mod agenda;
 mod air;
+mod carry;
 mod clock;
 mod device;
 mod error;
@@ -23,15 +24,15 @@ use firmware_core::random::{SplitMix64, fnv1a64};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
-use crate::actor::{Outbox, Port};
+use crate::actor::Outbox;
 use crate::cloud::{self, Cloud};
 use crate::phone::{self, Phone};
 use crate::router::{self, Router};
-use crate::stack::Frame;
 use crate::trace::{Trace, What};
 use agenda::Agenda;
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
+use carry::Delivery;
 pub use clock::Clock;
 use device::Follow;
 pub use device::{DeviceNode, Power};
@@ -41,10 +42,6 @@ pub use link::LinkFaults;
 use mac_key::MacKey;
 use queue::EventQueue;
 
-/// From sending to receiving over the air.
-const AIR_LATENCY: Duration = Duration::from_millis(1);
-/// From sending to receiving over the internet.
-const INTERNET_LATENCY: Duration = Duration::from_millis(10);
 /// From power or a restart to the first line of the firmware.
 pub const BOOT_TIME: Duration = Duration::from_millis(300);
 /// Steps without any time passing before a run counts as stalled.
@@ -66,7 +63,7 @@ pub enum NodeId {
 #[derive(Debug)]
 enum Event {
     Air(Box<Pending>),
-    Deliver { to: NodeId, port: Port, boots: u32, frame: Frame },
+    Deliver(Delivery),
     Point { device: usize, epoch: u32 },
     PowerOn { device: usize, epoch: u32 },
     Boot { device: usize, epoch: u32, cause: ResetCause },
@@ -381,7 +378,7 @@ impl World {
                 self.air.happen(&pending, &mut out);
                 self.apply_air_output(out);
             }
-            Event::Deliver { to, port, boots, frame } => self.deliver(to, port, boots, frame),
+            Event::Deliver(delivery) => self.arrive(delivery),
             Event::Point { device, epoch } => self.on_point(device, epoch),
             Event::PowerOn { device, epoch } => {
                 if self.devices.get(device).is_some_and(|node| node.epoch() == epoch) {
@@ -396,41 +393,6 @@ impl World {
                 }
             }
         }
-    }
-
-    fn deliver(&mut self, to: NodeId, port: Port, boots: u32, frame: Frame) {
-        if port == Port::Air && !self.air.hears(self.now, to) {
-            self.trace.push(self.now, to, What::FrameMissed);
-            return;
-        }
-        match to {
-            NodeId::Device(index) => {
-                let Some(device) = self.devices.get_mut(index) else { return };
-                if !device.is_running()
-                    || device.boots() != boots
-                    || !device.executor.queues().push_frame(&frame)
-                {
-                    self.trace.push(self.now, to, What::FrameMissed);
-                    return;
-                }
-            }
-            NodeId::Phone(index) => {
-                if let Some(phone) = self.phones.get_mut(index) {
-                    phone.handle_frame(self.now, port, frame);
-                }
-            }
-            NodeId::Router(index) => {
-                if let Some(router) = self.routers.get_mut(index) {
-                    router.handle_frame(self.now, port, frame);
-                }
-            }
-            NodeId::Cloud(index) => {
-                if let Some(cloud) = self.clouds.get_mut(index) {
-                    cloud.handle_frame(self.now, port, frame);
-                }
-            }
-        }
-        self.agenda.make_due(to);
     }
 
     fn boot(&mut self, device: usize, epoch: u32, cause: ResetCause) {
@@ -483,63 +445,16 @@ impl World {
         for event in out.events.drain(..) {
             self.trace.push(self.now, node, wrap(event));
         }
+        if let Some(mac) = out.mac.take() {
+            self.air.set_mac(node, mac);
+            let name = self.trace.name(node).to_owned();
+            self.trace.set_address_name(mac, &name);
+        }
         for command in out.radio.drain(..) {
             self.command_radio(self.now, node, &command);
         }
         for (port, frame) in out.frames.drain(..) {
             self.send(self.now, node, port, frame);
-        }
-    }
-
-    /// Sends a frame at a time that may lie a little ahead, when a device has been writing flash.
-    fn send(&mut self, at: Instant, from: NodeId, port: Port, frame: Frame) {
-        self.trace.push_frame(at, &frame);
-        let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
-        let mut receivers = std::mem::take(&mut self.receivers);
-        receivers.clear();
-        let latency = match port {
-            Port::Air => {
-                self.air.receivers(from, destination, &mut receivers);
-                AIR_LATENCY + self.link.faults.extra_latency
-            }
-            Port::Internet => {
-                self.internet_receivers(from, destination, &mut receivers);
-                INTERNET_LATENCY
-            }
-        };
-        if self.link.is_partitioned() {
-            let relay = if port == Port::Air { self.joined_owner(from) } else { None };
-            receivers.retain(|to| self.passes(from, relay, *to));
-        }
-        let last = receivers.pop();
-        for to in receivers.drain(..) {
-            self.schedule_delivery(at + latency, to, port, frame.clone());
-        }
-        if let Some(to) = last {
-            self.schedule_delivery(at + latency, to, port, frame);
-        }
-        self.receivers = receivers;
-    }
-
-    fn schedule_delivery(&mut self, at: Instant, to: NodeId, port: Port, frame: Frame) {
-        let boots = match to {
-            NodeId::Device(index) => self.devices.get(index).map_or(0, DeviceNode::boots),
-            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => 0,
-        };
-        let Self { queue, link, .. } = self;
-        let mut deliver =
-            |delay, frame| queue.schedule(at + delay, Event::Deliver { to, port, boots, frame });
-        match port {
-            Port::Air => link.carry(frame, deliver),
-            Port::Internet => deliver(Duration::ZERO, frame),
-        }
-    }
-
-    fn internet_receivers(&self, from: NodeId, destination: EthernetAddress, receivers: &mut Vec<NodeId>) {
-        if destination.is_multicast() {
-            receivers.extend(self.internet.values().copied().filter(|node| *node != from));
-        } else {
-            receivers.extend(self.internet.get(&destination.into()));
         }
     }
 

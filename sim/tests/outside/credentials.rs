@@ -3,8 +3,6 @@
 
 use firmware_core::Duration;
 use firmware_core::hal::RadioCommand;
-use hil_sim::runner::{DEFAULT_SEED, Harness, run};
-use hil_sim::scenario::Scenario;
 use proptest::prelude::*;
 
 use crate::support::{Bench, network};
@@ -164,21 +162,5 @@ fn the_corpus_travels_in_every_encoding() {
     }
     for ssid in (1..=255_u8).collect::<Vec<u8>>().chunks(32) {
         travel(ssid, b"", token, Encoding::Query).unwrap();
-    }
-}
-
-/// A whole provisioning with the simulated phone's own encoding: the router lets nobody in who is a byte off.
-#[test]
-fn the_corpus_travels_from_the_app_into_the_cloud() {
-    for text in corpus().into_iter().filter_map(|text| String::from_utf8(text).ok()) {
-        let password = String::from_utf8(passphrase_like(text.as_bytes())).unwrap();
-        let (ssid, password) = (serde_json::json!(text), serde_json::json!(password));
-        let story = format!(
-            "format: 1\ntitle: A credential\nworld:\n  routers:\n    - {{ name: home, ssid: {ssid}, password: \
-             {password} }}\nsteps:\n  - power: on\n  - phone: {{ provision: {{ network: home }} }}\n"
-        );
-        let scenario = Scenario::parse("credential.yaml", &story).unwrap_or_else(|error| panic!("{error}"));
-        let outcome = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
-        assert_eq!(outcome.failure, None, "{story}");
     }
 }

@@ -291,6 +291,31 @@ fn a_login_gives_five_hundred_new_rounds() {
 }
 
 #[test]
+fn a_cloud_that_ends_one_session_after_the_other_is_asked_less_and_less_often() {
+    let mut bench = bench(Stage::Running);
+    let lose = |bench: &mut Bench| {
+        bench.give(&Input::SessionLost);
+        bench.due_in().expect("a deadline")
+    };
+    // Once is bad luck.
+    assert_eq!(lose(&mut bench), 5_000);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(bench.wait(), "cloud");
+        bench.give(&Input::LoggedIn);
+        bench.sleep(59_999);
+        pauses.push(lose(&mut bench));
+    }
+    assert!(pauses[0] <= 1_250 && pauses[1] > pauses[0] && pauses[2] > pauses[1], "{pauses:?}");
+    assert!(pauses[6..].iter().all(|pause| (45_000..=75_000).contains(pause)), "{pauses:?}");
+    // A session that lasts makes up for all of them.
+    assert_eq!(bench.wait(), "cloud");
+    bench.give(&Input::LoggedIn);
+    bench.sleep(60_000);
+    assert_eq!(lose(&mut bench), 5_000);
+}
+
+#[test]
 fn the_rounds_of_the_network_and_the_cloud_count_together() {
     let mut bench = bench(Stage::Cloud);
     for round in 1..500 {

@@ -1,0 +1,191 @@
+//! What a scenario changes about a cloud while it runs, and how a cloud misbehaves then.
+
+use firmware_core::cloud::codec::{Command, Header};
+use hil_link::modelled_tls::Certificate;
+use smoltcp::time::{Duration, Instant};
+
+use super::{Cloud, Connection, DeviceId, Event, LoginAnswer, Session, Stage};
+use crate::actor::soonest;
+
+/// A body of this length is announced and never sent: more than any device takes.
+const OVERSIZE_LEN: u16 = 60_000;
+/// A command that no version of the protocol has.
+const UNKNOWN_COMMAND: u8 = 99;
+
+/// What becomes of a connection after a good login.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AfterLogin {
+    /// It is used.
+    #[default]
+    Normal,
+    /// It is closed.
+    Drop,
+    /// It stays open, and nothing is heard or said on it any more.
+    Mute,
+}
+
+/// A frame that no sound server sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StrangeFrame {
+    /// It announces a longer body than a device takes.
+    Oversize,
+    /// Its message id is 0.
+    IdZero,
+    /// Its command is one that nobody knows.
+    UnknownCommand,
+}
+
+/// How a cloud misbehaves; not at all by default.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) refuses: bool,
+    delay: Duration,
+    pub(super) after_login: AfterLogin,
+    /// Whose token is good until when.
+    revocations: Vec<(Instant, DeviceId)>,
+}
+
+impl Cloud {
+    /// Switches the region off, which forgets every connection without a word, or on.
+    pub fn set_power(&mut self, on: bool) {
+        self.powered = on;
+        self.stack.clear_frames();
+        self.requested.clear();
+        for mut connection in core::mem::take(&mut self.connections) {
+            self.leave_device(&mut connection);
+            self.stack.remove_tcp(connection.handle);
+        }
+    }
+
+    /// Whether the region is on.
+    pub fn is_powered(&self) -> bool {
+        self.powered
+    }
+
+    /// Ends every misbehaviour that it has been told.
+    pub fn mend(&mut self) {
+        self.mute = false;
+        self.set_refusing(false);
+        self.faults.delay = Duration::ZERO;
+        self.faults.after_login = AfterLogin::Normal;
+        self.faults.revocations.clear();
+        self.changed = true;
+    }
+
+    /// Changes what its certificate says.
+    pub fn set_certificate(&mut self, certificate: Certificate) {
+        self.config.certificate = certificate;
+    }
+
+    /// Sends every device that logs in to this host and port from now on; `None` keeps them here.
+    pub fn set_redirect(&mut self, to: Option<(String, u16)>) {
+        self.redirect = to;
+    }
+
+    /// Changes how logins are answered.
+    pub fn set_login_answer(&mut self, answer: LoginAnswer) {
+        self.login_answer = answer;
+    }
+
+    /// Makes it deaf and dumb behind its open ports (TCP and the hello go on), or normal again.
+    pub fn set_mute(&mut self, mute: bool) {
+        self.mute = mute;
+    }
+
+    /// Ends every connection with a reset.
+    pub fn drop_connections(&mut self) {
+        for connection in &self.connections {
+            let tcp = self.stack.tcp(connection.handle);
+            // A listening socket is nobody's connection.
+            if tcp.is_active() {
+                tcp.abort();
+            }
+        }
+        self.changed = true;
+    }
+
+    /// Deletes a device: its connection ends and its token is invalid. Returns whether there was one.
+    pub fn delete_device(&mut self, device: DeviceId) -> bool {
+        let found = self.directory.borrow_mut().delete(device);
+        if found {
+            self.events.push(Event::Deleted { device });
+            self.changed = true;
+        }
+        found
+    }
+
+    /// Refuses every new connection, or takes them again. Those that stand are not touched.
+    pub fn set_refusing(&mut self, refuses: bool) {
+        self.faults.refuses = refuses;
+        if !refuses {
+            return;
+        }
+        // A socket that listens for a request that was taken back would take one more.
+        let stack = &mut self.stack;
+        self.connections.retain(|connection| {
+            let is_listening = stack.tcp(connection.handle).is_listening();
+            if is_listening {
+                stack.remove_tcp(connection.handle);
+            }
+            !is_listening
+        });
+    }
+
+    /// Lets devices wait this long for everything that they are told.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.faults.delay = delay;
+    }
+
+    /// Changes what becomes of connections after a good login.
+    pub fn set_after_login(&mut self, after_login: AfterLogin) {
+        self.faults.after_login = after_login;
+    }
+
+    /// Takes a device's token from it at a time; the device itself stays.
+    pub fn revoke_token_at(&mut self, at: Instant, device: DeviceId) {
+        self.faults.revocations.push((at, device));
+        self.changed = true;
+    }
+
+    /// Sends a frame that no sound server sends to every device that is logged in.
+    pub fn send_strange(&mut self, frame: StrangeFrame) {
+        let (command, id, length) = match frame {
+            StrangeFrame::Oversize => (Command::Hardware, 1, OVERSIZE_LEN),
+            StrangeFrame::IdZero => (Command::Ping, 0, 0),
+            StrangeFrame::UnknownCommand => (Command::Other(UNKNOWN_COMMAND), 1, 0),
+        };
+        for connection in &mut self.connections {
+            if matches!(connection.stage, Stage::Device(Session { login: Some(_), .. })) {
+                connection.output.extend_from_slice(&Header { command, id, length }.encode());
+            }
+        }
+        self.changed = true;
+    }
+
+    /// Revokes the tokens whose time has come.
+    pub(super) fn revoke_due(&mut self, now: Instant) {
+        let due: Vec<_> = self.faults.revocations.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, device) in due {
+            if self.directory.borrow_mut().revoke(now, device) {
+                self.events.push(Event::Revoked { device });
+                self.changed = true;
+            }
+        }
+    }
+
+    /// When a token must be revoked.
+    pub(super) fn next_revocation(&self) -> Option<Instant> {
+        self.faults.revocations.iter().map(|(at, _)| Some(*at)).fold(None, soonest)
+    }
+
+    /// Puts off what a device is to be told, while the cloud is slow or has something older to say; returns
+    /// whether it did.
+    pub(super) fn put_off(&mut self, now: Instant, connection: &mut Connection) -> bool {
+        let is_slow = self.faults.delay != Duration::ZERO && matches!(connection.stage, Stage::Device(_));
+        if connection.output.is_empty() || !(is_slow || !connection.late.is_empty()) {
+            return false;
+        }
+        connection.late.push_back((now + self.faults.delay, core::mem::take(&mut connection.output)));
+        true
+    }
+}

@@ -1,0 +1,233 @@
+//! What changes about routers, clouds and the air, at once or when something armed happens.
+
+use smoltcp::time::Duration;
+
+use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of};
+use super::{Runner, StepError};
+use crate::cloud::{self, Cloud, DeviceId};
+use crate::scenario::{
+    AfterLogin, At, CloudChange, Heal, LinkChange, Name, RouterChange, StrangeFrame, Switch,
+};
+use crate::world::{AccessPoint, LinkFaults, NodeId};
+
+/// IEEE 802.11 reason 2: the previous authentication is no longer valid.
+const DEAUTH_REASON: u16 = 2;
+
+impl Runner<'_> {
+    pub(super) fn change_router(&mut self, router: usize, change: &RouterChange) {
+        let node = NodeId::Router(router);
+        if let Some(password) = &change.password {
+            self.stage.world.set_passphrase(node, &passphrase_of(password.expose()));
+        }
+        // What is noted here is what comes back with the power.
+        for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
+            if let Some(password) = &change.password {
+                ap.passphrase = passphrase_of(password.expose());
+            }
+            apply_radio_changes(ap, change);
+        }
+        if let Some(actor) = self.stage.world.routers.get_mut(router) {
+            if let Some(dhcp) = change.dhcp {
+                let Dhcp { mode, lease, pool } = dhcp_mode(dhcp);
+                actor.set_dhcp(mode);
+                actor.set_pool(pool);
+                lease.into_iter().for_each(|lease| actor.set_lease(lease));
+            }
+            if let Some(dns) = change.dns {
+                actor.set_dns(dns_mode(dns));
+            }
+            if let Some(power) = change.power {
+                actor.set_power(power == Switch::On);
+            }
+        }
+        for (bssid, ap) in self.stage.access_points.get(router).into_iter().flatten() {
+            if change.deauth {
+                let reason = change.deauth_reason.map_or(DEAUTH_REASON, |reason| reason.0);
+                self.stage.world.deauthenticate(*bssid, reason);
+            }
+            match change.power {
+                Some(Switch::Off) => self.stage.world.remove_access_point(*bssid),
+                Some(Switch::On) => self.stage.world.add_access_point(*bssid, ap.clone()),
+                None if change.channel.is_some() => {
+                    self.stage.world.move_access_point(*bssid, ap.clone());
+                }
+                // With another security it starts anew.
+                None if change.security.is_some() => {
+                    self.stage.world.remove_access_point(*bssid);
+                    self.stage.world.add_access_point(*bssid, ap.clone());
+                }
+                None => self.stage.world.change_access_point(*bssid, ap),
+            }
+        }
+        self.stage.world.touch(node);
+    }
+
+    pub(super) fn change_link(&mut self, change: &LinkChange) -> Result<(), StepError> {
+        let world = &mut self.stage.world;
+        let LinkFaults {
+            loss_permille,
+            corrupt_permille,
+            reorder_permille,
+            duplicate_permille,
+            extra_latency,
+            jitter,
+            mtu,
+        } = world.link_faults();
+        world.set_link_faults(LinkFaults {
+            loss_permille: change.loss_permille.map_or(loss_permille, |share| share.0),
+            corrupt_permille: change.corrupt_permille.map_or(corrupt_permille, |share| share.0),
+            reorder_permille: change.reorder_permille.map_or(reorder_permille, |share| share.0),
+            duplicate_permille: change.duplicate_permille.map_or(duplicate_permille, |share| share.0),
+            extra_latency: change.latency.unwrap_or(extra_latency),
+            jitter: change.jitter.unwrap_or(jitter),
+            mtu: change.mtu.map(|mtu| mtu.0).or(mtu),
+        });
+        self.heal(change)?;
+        if let Some(between) = &change.partition {
+            self.stage.partition(between);
+        }
+        if let Some(between) = &change.hold {
+            for (from, to) in self.stage.directions(between) {
+                self.stage.world.hold(from, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends partitions and lets frames go on that were kept back.
+    fn heal(&mut self, change: &LinkChange) -> Result<(), StepError> {
+        match &change.release {
+            Some(Heal::All) if !self.stage.world.release_all() => {
+                return Err(StepError::Unmet("no frames are kept back".to_owned()));
+            }
+            Some(Heal::Between(between)) => {
+                for (from, to) in self.stage.directions(between) {
+                    if !self.stage.world.release(from, to) {
+                        return Err(StepError::Unmet(format!("frames {between} are not kept back")));
+                    }
+                }
+            }
+            Some(Heal::All) | None => {}
+        }
+        match &change.heal {
+            Some(Heal::All) if !self.stage.world.heal_all() => {
+                return Err(StepError::Unmet("there is no partition to heal".to_owned()));
+            }
+            Some(Heal::Between(between)) => {
+                for (from, to) in self.stage.directions(between) {
+                    if !self.stage.world.heal(from, to) {
+                        return Err(StepError::Unmet(format!("frames {between} were not kept from passing")));
+                    }
+                }
+            }
+            Some(Heal::All) | None => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {
+        let deleted = change.delete_device.as_ref().map(|name| self.known_device(Some(name))).transpose()?;
+        let revoked = change.revoke_token.as_ref().map(|name| self.known_device(Some(name))).transpose()?;
+        let written = match &change.write {
+            Some(write) => {
+                Some((self.known_device(write.device.as_ref())?, write.pin.0, write.value.as_str()))
+            }
+            None => None,
+        };
+        let now = self.stage.world.now();
+        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return Ok(()) };
+        apply_cloud_modes(actor, change);
+        if let Some(device) = deleted {
+            actor.delete_device(device);
+        }
+        if let Some(device) = revoked {
+            actor.revoke_token_at(now + change.revoke_after.unwrap_or(Duration::ZERO), device);
+        }
+        if let Some((device, pin, value)) = written {
+            actor.write(device, pin, value.as_bytes());
+        }
+        if change.drop_connections {
+            actor.drop_connections();
+        }
+        if let Some(frame) = change.send {
+            actor.send_strange(strange_frame(frame));
+        }
+        // Regions share their accounts: what one of them does may end a session at another.
+        for cloud in 0..self.stage.world.clouds.len() {
+            self.stage.world.touch(NodeId::Cloud(cloud));
+        }
+        Ok(())
+    }
+
+    /// The cloud's number for a device, the only one unless it is named.
+    fn known_device(&self, name: Option<&At<Name>>) -> Result<DeviceId, StepError> {
+        let device = match name.and_then(|name| self.stage.node(name.as_str())) {
+            Some(NodeId::Device(device)) => device,
+            _ => 0,
+        };
+        let unknown = || StepError::Unmet("the cloud does not know this device yet".to_owned());
+        self.stage.cloud_id(device).ok_or_else(unknown)
+    }
+}
+
+/// What an access point is from now on.
+fn apply_radio_changes(ap: &mut AccessPoint, change: &RouterChange) {
+    if let Some(rssi) = change.rssi {
+        ap.rssi = rssi.0;
+    }
+    if let Some(channel) = change.channel {
+        ap.channel = channel.0;
+    }
+    if let Some(hidden) = change.hidden {
+        ap.hidden = hidden;
+    }
+    if let Some(security) = change.security {
+        ap.security = security.into();
+    }
+    if let Some(delay) = change.join_delay {
+        ap.join_delay = delay;
+    }
+    if let Some(count) = change.stations_max {
+        ap.capacity = usize::from(count.0);
+    }
+}
+
+/// What a cloud is from now on.
+fn apply_cloud_modes(actor: &mut Cloud, change: &CloudChange) {
+    if let Some(power) = change.power {
+        actor.set_power(power == Switch::On);
+    }
+    if let Some(certificate) = change.certificate {
+        actor.set_certificate(certificate.into());
+    }
+    if let Some(to) = &change.redirect_to {
+        actor.set_redirect(Some((to.host.as_str().to_owned(), to.port)));
+    }
+    if let Some(login) = change.login {
+        actor.set_login_answer(login_answer(login));
+    }
+    if let Some(mute) = change.mute {
+        actor.set_mute(mute);
+    }
+    if let Some(refuses) = change.refuse {
+        actor.set_refusing(refuses);
+    }
+    if let Some(delay) = change.delay {
+        actor.set_delay(delay);
+    }
+    if let Some(after_login) = change.after_login {
+        actor.set_after_login(match after_login {
+            AfterLogin::Normal => cloud::AfterLogin::Normal,
+            AfterLogin::Drop => cloud::AfterLogin::Drop,
+            AfterLogin::Mute => cloud::AfterLogin::Mute,
+        });
+    }
+}
+
+fn strange_frame(frame: StrangeFrame) -> cloud::StrangeFrame {
+    match frame {
+        StrangeFrame::Oversize => cloud::StrangeFrame::Oversize,
+        StrangeFrame::IdZero => cloud::StrangeFrame::IdZero,
+        StrangeFrame::UnknownCommand => cloud::StrangeFrame::UnknownCommand,
+    }
+}
