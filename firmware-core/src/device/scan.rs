@@ -25,7 +25,7 @@ const SCAN_LIMIT: Duration = Duration::from_secs(20);
 /// The scan under way and the result of the last one.
 pub(super) struct Scan {
     pub(super) list: ScanList,
-    /// The strongest access point of the wanted network in the scan under way.
+    /// The best access point of the wanted network in the scan under way.
     best: Option<Candidate>,
     heard: u8,
     /// When the scan under way counts as failed.
@@ -111,11 +111,11 @@ impl<A: Application> Device<A> {
         }
         self.scan.heard = self.scan.heard.saturating_add(1);
         let wanted = active(&self.trial, &self.valid, self.provision.in_use());
-        if wanted.is_some_and(|config| config.ssid == network.ssid)
-            && self.scan.best.as_ref().is_none_or(|best| best.rssi < network.rssi)
-        {
-            let Network { bssid, channel, rssi, .. } = network;
-            self.scan.best = Some(Candidate { bssid, channel, rssi });
+        if wanted.is_some_and(|config| config.ssid == network.ssid) {
+            let candidate = Candidate { bssid: network.bssid, channel: network.channel, rssi: network.rssi };
+            if self.scan.best.as_ref().is_none_or(|best| self.provision.prefers(&candidate, best)) {
+                self.scan.best = Some(candidate);
+            }
         }
         self.scan.list.add(network);
     }

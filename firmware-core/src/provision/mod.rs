@@ -144,6 +144,23 @@ impl Provision {
         self.in_use
     }
 
+    /// Whether one access point of the wanted network is a better choice than another: one that has not failed in
+    /// this round before one that has, then the stronger.
+    pub fn prefers(&self, new: &Candidate, known: &Candidate) -> bool {
+        let worth = |candidate: &Candidate| match &self.phase {
+            Phase::ConnectingNet(round) => (!round.has_failed(candidate.bssid), candidate.rssi),
+            Phase::Init
+            | Phase::WaitConfig { .. }
+            | Phase::Configuring { .. }
+            | Phase::SwitchToSta { .. }
+            | Phase::ConnectingCloud(_)
+            | Phase::Running { .. }
+            | Phase::ResetConfig
+            | Phase::Error { .. } => (true, candidate.rssi),
+        };
+        worth(new) > worth(known)
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; never once a restart was asked for.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.is_rebooting {

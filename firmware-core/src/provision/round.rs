@@ -1,5 +1,6 @@
 //! One round of getting onto the network, and one of getting into the cloud.
 
+use heapless::Vec;
 use smoltcp::wire::EthernetAddress;
 
 use super::messages::{Action, Actions, push};
@@ -15,8 +16,11 @@ const SCAN_LIMIT: Duration = Duration::from_secs(20);
 const JOIN_LIMIT: Duration = Duration::from_secs(12);
 /// Between a failed join and the next scan, so that an access point that refuses is not hammered.
 const REJOIN_PAUSE: Duration = Duration::from_secs(1);
-/// Handshakes that must fail before the passphrase counts as wrong; one may be lost to noise.
+/// Handshakes that must fail at one access point before the passphrase counts as wrong; one may be lost to noise,
+/// and a neighbour's network of the same name refuses the right one.
 const HANDSHAKE_FAILURES_MAX: u8 = 2;
+/// Access points of one name that are told apart in a round.
+const FAILED_MAX: usize = 4;
 /// Above this signal strength in dBm a failed handshake is not the distance's fault.
 const STRONG_RSSI: i8 = -80;
 /// A network that gives no address for this long gives none.
@@ -55,7 +59,8 @@ pub(super) struct NetRound {
     misses: u8,
     /// Whether any scan of this round heard the network: then it is not absent, only away.
     was_heard: bool,
-    handshake_failures: u8,
+    /// The access points that could not be joined in this round, and how many handshakes failed at each.
+    failed: Vec<(EthernetAddress, u8), FAILED_MAX>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,7 +93,7 @@ impl NetRound {
             step: NetStep::Scanning { until: now + SCAN_LIMIT },
             misses: 0,
             was_heard: false,
-            handshake_failures: 0,
+            failed: Vec::new(),
         }
     }
 
@@ -163,22 +168,29 @@ impl NetRound {
 
     pub(super) fn on_join_failed(&mut self, now: Instant, failure: JoinFailure) -> RoundStep {
         let NetStep::Joining { candidate, .. } = &self.step else { return RoundStep::Continue };
-        match failure {
-            // An access point that wants another kind of key is as sure a sign as a key that does not fit.
-            JoinFailure::Handshake | JoinFailure::Security if candidate.rssi > STRONG_RSSI => {
-                self.handshake_failures += 1;
-                if self.handshake_failures >= HANDSHAKE_FAILURES_MAX {
-                    return RoundStep::Failed(ProvisionError::WrongPassphrase);
-                }
-            }
-            JoinFailure::Handshake
-            | JoinFailure::NotFound
-            | JoinFailure::Security
-            | JoinFailure::Refused
-            | JoinFailure::Timeout => {}
+        let bssid = candidate.bssid;
+        // An access point that wants another kind of key is as sure a sign as a key that does not fit.
+        let is_of_key = matches!(failure, JoinFailure::Handshake | JoinFailure::Security);
+        let of_key = u8::from(is_of_key && candidate.rssi > STRONG_RSSI);
+        let of_key = if let Some((_, count)) = self.failed.iter_mut().find(|(failed, _)| *failed == bssid) {
+            *count += of_key;
+            *count
+        } else if self.failed.push((bssid, of_key)).is_ok() {
+            of_key
+        } else {
+            // So many access points do not all belong to neighbours.
+            of_key * HANDSHAKE_FAILURES_MAX
+        };
+        if of_key >= HANDSHAKE_FAILURES_MAX {
+            return RoundStep::Failed(ProvisionError::WrongPassphrase);
         }
         self.wait(now);
         RoundStep::Continue
+    }
+
+    /// Whether this access point could not be joined in this round.
+    pub(super) fn has_failed(&self, bssid: EthernetAddress) -> bool {
+        self.failed.iter().any(|(failed, _)| *failed == bssid)
     }
 
     pub(super) fn on_address_invalid(&self) -> RoundStep {

@@ -16,7 +16,7 @@ use super::{DhcpMode, Event};
 
 /// The first host number of the pool.
 const POOL_FIRST: u32 = 100;
-/// How many addresses the pool has.
+/// How many addresses the pool has at most.
 const POOL_LEN: u32 = 100;
 /// How long an offered address is kept for the client that was offered it.
 const OFFER_LIMIT: Duration = Duration::from_secs(60);
@@ -28,6 +28,8 @@ pub(super) struct DhcpServer {
     mac: EthernetAddress,
     lan: Ipv4Cidr,
     lease: Duration,
+    /// How many addresses are given away, from the first of the pool on.
+    pool_len: u32,
     leases: Vec<Lease>,
     /// The client refused last, so that its retries are not told as news.
     refused: Option<EthernetAddress>,
@@ -46,12 +48,22 @@ impl DhcpServer {
     /// When the network is too small for the pool.
     pub(super) fn new(mac: EthernetAddress, lan: Ipv4Cidr, lease: Duration) -> Self {
         assert!(lan.prefix_len() <= 24, "the pool needs a network of 256 addresses or more");
-        Self { mac, lan, lease, leases: Vec::new(), refused: None }
+        Self { mac, lan, lease, pool_len: POOL_LEN, leases: Vec::new(), refused: None }
     }
 
     /// Changes how long addresses are given away from now on.
     pub(super) fn set_lease(&mut self, lease: Duration) {
         self.lease = lease;
+    }
+
+    /// Changes how many addresses are given away from now on, 1 to 100; `None` for all of the pool.
+    pub(super) fn set_pool(&mut self, len: Option<u8>) {
+        self.pool_len = len.map_or(POOL_LEN, u32::from).clamp(1, POOL_LEN);
+    }
+
+    /// The address that a client is offered first when it knows none: where machines on the cable stand in the way.
+    pub(super) fn first_choice(&self, mac: EthernetAddress) -> Ipv4Address {
+        self.pool_address(self.pool_start(mac))
     }
 
     /// Handles one message and returns the frame to answer with, if any.
@@ -66,7 +78,7 @@ impl DhcpServer {
         let request = DhcpRepr::parse(&packet).ok()?;
         let mac = request.client_hardware_address;
         match mode {
-            DhcpMode::Normal | DhcpMode::Nak | DhcpMode::Exhausted => {}
+            DhcpMode::Normal | DhcpMode::Nak | DhcpMode::Exhausted | DhcpMode::InUse => {}
             DhcpMode::Silent => return None,
         }
         match request.message_type {
@@ -137,8 +149,8 @@ impl DhcpServer {
         if let Some(wanted) = wanted.filter(|ip| self.pool_has(*ip) && self.is_free(now, mac, *ip)) {
             return Some(wanted);
         }
-        let start = pool_start(mac);
-        let numbers = (start..POOL_LEN).chain(0..start);
+        let start = self.pool_start(mac);
+        let numbers = (start..self.pool_len).chain(0..start);
         numbers.map(|number| self.pool_address(number)).find(|ip| self.is_free(now, mac, *ip))
     }
 
@@ -151,7 +163,13 @@ impl DhcpServer {
     }
 
     fn pool_has(&self, ip: Ipv4Address) -> bool {
-        (self.pool_address(0)..self.pool_address(POOL_LEN)).contains(&ip) && ip != self.lan.address()
+        (self.pool_address(0)..self.pool_address(self.pool_len)).contains(&ip) && ip != self.lan.address()
+    }
+
+    /// Where in the pool the search for a free address begins: a station gets the same address in every run and
+    /// after every restart.
+    fn pool_start(&self, mac: EthernetAddress) -> u32 {
+        (fnv1a64(mac.as_bytes()) % u64::from(self.pool_len)) as u32
     }
 
     /// Keeps a lease in place of what was known of its address and its client.
@@ -207,10 +225,4 @@ fn recipient(request: &DhcpRepr, refusal: bool, your_ip: Ipv4Address) -> End {
         (mac, your_ip)
     };
     End { mac, ip, port: DHCP_CLIENT_PORT }
-}
-
-/// Where in the pool the search for a free address begins: a station gets the same address in every run and
-/// after every restart.
-fn pool_start(mac: EthernetAddress) -> u32 {
-    (fnv1a64(mac.as_bytes()) % u64::from(POOL_LEN)) as u32
 }

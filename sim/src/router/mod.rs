@@ -32,6 +32,8 @@ use packet::{ETHERNET_HEADER_LEN, End, arp_frame, refuse_tcp, udp_frame, udp_ins
 
 /// How long home routers lend an address.
 pub const LEASE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+/// The machine on the cable whose address the server gives away a second time.
+const MACHINE_MAC: EthernetAddress = EthernetAddress([0x02, 0xB2, 0, 0, 0, 1]);
 
 /// What a router is made of.
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ pub enum DhcpMode {
     Nak,
     /// Every address of its pool is lent to somebody else: it offers none, and refuses what it is asked for.
     Exhausted,
+    /// The address that a station is offered first belongs to a machine on the router's cable already.
+    InUse,
 }
 
 /// How the router answers DNS.
@@ -200,6 +204,11 @@ impl Router {
         self.dhcp.set_lease(lease);
     }
 
+    /// Changes how many addresses are given away from now on, 1 to 100; `None` for all of the pool.
+    pub fn set_pool(&mut self, len: Option<u8>) {
+        self.dhcp.set_pool(len);
+    }
+
     /// Changes how DNS is answered from now on.
     pub fn set_dns(&mut self, mode: DnsMode) {
         self.config.dns = mode;
@@ -273,6 +282,9 @@ impl Router {
         if port == Port::Internet && !ip.is_unspecified() {
             self.neighbours.learn(now, ip, mac, target == own.1, &mut self.frames);
         }
+        if operation == ArpOperation::Request && port == Port::Air && self.is_of_machine(target, mac) {
+            self.frames.push((port, arp_frame(ArpOperation::Reply, (MACHINE_MAC, target), (mac, ip))));
+        }
         if operation == ArpOperation::Request && target == own.1 {
             self.frames.push((port, arp_frame(ArpOperation::Reply, own, (mac, ip))));
         }
@@ -298,6 +310,9 @@ impl Router {
             if udp.dst_port() == DNS_PORT && (destination == own || !is_local) {
                 let client = End { mac: from, ip: source, port: udp.src_port() };
                 let server = End { mac: self.config.lan_mac, ip: destination, port: DNS_PORT };
+                if self.is_of_machine(source, from) {
+                    return;
+                }
                 if let Some(reply) =
                     Self::resolve(&self.config, self.uplink_up, udp.payload(), &mut self.events)
                 {
@@ -325,11 +340,21 @@ impl Router {
             return;
         }
         if let Some(station) = self.nat.rewrite_inbound(now, &mut frame) {
+            let to = Ipv4Packet::new_unchecked(&frame[ETHERNET_HEADER_LEN..]).dst_addr();
+            if self.is_of_machine(to, station) {
+                return;
+            }
             let mut ethernet = EthernetFrame::new_unchecked(&mut frame[..]);
             ethernet.set_src_addr(self.config.lan_mac);
             ethernet.set_dst_addr(station);
             self.frames.push((Port::Air, frame));
         }
+    }
+
+    /// Whether an address that this station uses is that of a machine on the cable as well. What is for the address
+    /// goes to the machine, which has no use for it.
+    fn is_of_machine(&self, ip: Ipv4Address, station: EthernetAddress) -> bool {
+        self.config.dhcp == DhcpMode::InUse && ip == self.dhcp.first_choice(station)
     }
 
     fn resolve(

@@ -1,7 +1,7 @@
 use firmware_core::random::SplitMix64;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::dhcpv4;
-use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, IpEndpoint, IpProtocol, TcpPacket};
+use smoltcp::wire::{ArpOperation, DhcpMessageType, DhcpPacket, DhcpRepr, IpEndpoint, IpProtocol, TcpPacket};
 
 use super::*;
 use crate::actor::soonest;
@@ -242,6 +242,54 @@ fn a_phone_that_comes_back_keeps_its_address_and_a_stranger_does_not_get_it() {
     assert_eq!(request(mac(2), 150), DhcpMessageType::Nak, "it is taken");
     assert_eq!(request(mac(2), 99), DhcpMessageType::Nak, "it is not in the pool");
     assert_eq!(request(mac(2), 200), DhcpMessageType::Nak, "it is not in the pool");
+}
+
+#[test]
+fn a_pool_of_one_serves_one_station_until_its_lease_is_over() {
+    let mut net = Net::new(2);
+    net.router.set_pool(Some(1));
+    net.router.set_lease(Duration::from_secs(600));
+    let only = net.lease(0, Duration::from_secs(1));
+    assert_eq!(only.map(|lease| lease.address()), Some(Ipv4Address::new(192, 168, 1, 100)));
+    assert_eq!(net.lease(1, Duration::from_secs(30)), None);
+    net.now += Duration::from_secs(600);
+    assert_eq!(net.lease(1, Duration::from_secs(30)), only);
+}
+
+/// What a station with an address that the router has given it hears of a name.
+fn ask_with_lease(mode: DhcpMode) -> Option<(u16, Option<Ipv4Address>)> {
+    let mut net = Net::new(1);
+    net.router.set_dhcp(mode);
+    let lease = net.lease(0, Duration::from_secs(1));
+    net.stations[0].set_address(lease, Some(ROUTER));
+    net.ask(ROUTER, &query("blynk.cloud", 1))
+}
+
+#[test]
+fn what_is_for_an_address_that_a_machine_has_goes_to_the_machine() {
+    assert_eq!(ask_with_lease(DhcpMode::Normal), Some((0, Some(HOST))));
+    assert_eq!(ask_with_lease(DhcpMode::InUse), None);
+}
+
+#[test]
+fn a_machine_says_that_its_address_is_taken_and_a_client_that_declines_it_gets_another() {
+    let mut net = Net::new(1);
+    net.router.set_dhcp(DhcpMode::InUse);
+    let ip = net.lease(0, Duration::from_secs(1)).unwrap().address();
+    let probe = arp_frame(ArpOperation::Request, (mac(1), Ipv4Address::UNSPECIFIED), (mac(0), ip));
+    net.router.handle_frame(net.now, Port::Air, probe);
+    net.exchange();
+    let (_, answer) = net.carried.last().unwrap();
+    let taken = (MACHINE_MAC, ip);
+    assert_eq!(*answer, arp_frame(ArpOperation::Reply, taken, (mac(1), Ipv4Address::UNSPECIFIED)));
+    let mut server = DhcpServer::new(mac(101), Ipv4Cidr::new(ROUTER, 24), LEASE_DEFAULT);
+    let mut said = |kind| {
+        let message = message(kind, mac(1), Some(ip));
+        server.handle_message(Instant::ZERO, DhcpMode::InUse, &message, &mut Vec::new())
+    };
+    let first = said(DhcpMessageType::Discover);
+    assert_eq!(said(DhcpMessageType::Decline), None);
+    assert_ne!(said(DhcpMessageType::Discover), first);
 }
 
 #[test]

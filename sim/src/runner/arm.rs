@@ -68,6 +68,7 @@ impl Runner<'_> {
             }
             (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
             (Armed::EraseFailure, _) => node.arm_erase_failure(),
+            (Armed::ScanFailure, _) => node.arm_scan_failure(),
             (
                 Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
                 Some(point),
@@ -154,7 +155,7 @@ impl Runner<'_> {
             (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => return self.change_cloud(cloud, change),
             (Armed::Link(change), _) => return self.change_link(change),
             // The rest happens in the device itself, or the scenario's check has refused it.
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, _) => {}
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, _) => {}
             (Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
         }
         Ok(())

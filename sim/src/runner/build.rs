@@ -19,7 +19,7 @@ use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{self, Between, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
 use crate::secrets::Secrets;
 use crate::target::Target;
-use crate::world::{AccessPoint, DeviceNode, LinkFaults, NodeId, World};
+use crate::world::{AccessPoint, Clock, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
 const LOCAL: u8 = 0x02;
@@ -199,7 +199,8 @@ impl Stage {
                 target.device(harness).map_err(|error| format!("`{name}` does not start: {error}"))?;
             let seed = self.world.seed_of(&format!("{name} flash"));
             executor.flash_state().noise_seed = seed;
-            let node = DeviceNode::new(executor, product, device.mac_or_default(index), uptime);
+            let node = DeviceNode::new(executor, product, device.mac_or_default(index), uptime)
+                .with_clock(Clock::new(device.drift_ppm.map_or(0, |drift| drift.0)));
             let node = self.world.add_device(name, node);
             self.nodes.insert(name.to_owned(), node);
         }
@@ -252,7 +253,7 @@ impl Stage {
         for (index, router) in scenario.world.routers.iter().enumerate() {
             let name = router.name.as_str();
             let uplink_mac = made_up_mac(0xB1, index);
-            let (dhcp, lease) = dhcp_mode(router.dhcp);
+            let Dhcp { mode, lease, pool } = dhcp_mode(router.dhcp);
             let config = RouterConfig {
                 name: name.to_owned(),
                 lan_mac: made_up_mac(0xB0, index),
@@ -260,11 +261,12 @@ impl Stage {
                 lan: Ipv4Cidr::new(router.subnet.router(), router.subnet.prefix),
                 uplink: Ipv4Address::new(198, 18, 0, octet(index)),
                 zone: zone.clone(),
-                dhcp,
+                dhcp: mode,
                 dns: dns_mode(router.dns),
                 lease: lease.unwrap_or(router::LEASE_DEFAULT),
             };
             let mut actor = Router::new(config);
+            actor.set_pool(pool);
             actor.set_power(router.powered);
             let node = self.world.add_router(name, actor, uplink_mac);
             self.nodes.insert(name.to_owned(), node);
@@ -418,13 +420,23 @@ pub(super) fn passphrase_of(secret: &[u8]) -> Passphrase {
     Passphrase::new(secret).unwrap_or_default()
 }
 
-pub(super) fn dhcp_mode(mode: DhcpMode) -> (router::DhcpMode, Option<Duration>) {
+/// What a DHCP server is set to.
+pub(super) struct Dhcp {
+    pub(super) mode: router::DhcpMode,
+    pub(super) lease: Option<Duration>,
+    pub(super) pool: Option<u8>,
+}
+
+pub(super) fn dhcp_mode(mode: DhcpMode) -> Dhcp {
+    let plain = |mode| Dhcp { mode, lease: None, pool: None };
     match mode {
-        DhcpMode::Normal => (router::DhcpMode::Normal, None),
-        DhcpMode::Silent => (router::DhcpMode::Silent, None),
-        DhcpMode::Nak => (router::DhcpMode::Nak, None),
-        DhcpMode::Exhausted => (router::DhcpMode::Exhausted, None),
-        DhcpMode::Lease(lease) => (router::DhcpMode::Normal, Some(lease)),
+        DhcpMode::Normal => plain(router::DhcpMode::Normal),
+        DhcpMode::Silent => plain(router::DhcpMode::Silent),
+        DhcpMode::Nak => plain(router::DhcpMode::Nak),
+        DhcpMode::Exhausted => plain(router::DhcpMode::Exhausted),
+        DhcpMode::InUse => plain(router::DhcpMode::InUse),
+        DhcpMode::Lease(lease) => Dhcp { lease: Some(lease), ..plain(router::DhcpMode::Normal) },
+        DhcpMode::Pool(size) => Dhcp { pool: Some(size.0), ..plain(router::DhcpMode::Normal) },
     }
 }
 

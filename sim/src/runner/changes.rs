@@ -2,7 +2,7 @@
 
 use smoltcp::time::Duration;
 
-use super::build::{dhcp_mode, dns_mode, login_answer, passphrase_of};
+use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of};
 use super::{Runner, StepError};
 use crate::cloud::{self, Cloud, DeviceId};
 use crate::scenario::{
@@ -28,8 +28,9 @@ impl Runner<'_> {
         }
         if let Some(actor) = self.stage.world.routers.get_mut(router) {
             if let Some(dhcp) = change.dhcp {
-                let (mode, lease) = dhcp_mode(dhcp);
+                let Dhcp { mode, lease, pool } = dhcp_mode(dhcp);
                 actor.set_dhcp(mode);
+                actor.set_pool(pool);
                 lease.into_iter().for_each(|lease| actor.set_lease(lease));
             }
             if let Some(dns) = change.dns {

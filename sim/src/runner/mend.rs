@@ -5,7 +5,7 @@ use firmware_core::hal::ResetCause;
 use firmware_core::trace::State;
 use smoltcp::time::Duration;
 
-use super::build::{Stage, dhcp_mode, link_faults, login_answer};
+use super::build::{Dhcp, Stage, dhcp_mode, link_faults, login_answer};
 use super::invariants::SETTLES;
 use super::{Runner, StepError};
 use crate::cloud::{Device, DeviceStatus};
@@ -98,9 +98,10 @@ impl Stage {
         if !was_on {
             router.set_power(true);
         }
-        // A server that the world says is silent is a fault like any other.
-        let (_, lease) = dhcp_mode(dhcp);
+        // A server that the world says is silent, or short of addresses, is a fault like any other.
+        let Dhcp { lease, .. } = dhcp_mode(dhcp);
         router.set_dhcp(router::DhcpMode::Normal);
+        router.set_pool(None);
         lease.into_iter().for_each(|lease| router.set_lease(lease));
         router.set_dns(router::DnsMode::Normal);
         let at_first = self.first_access_points.get(index).cloned().unwrap_or_default();

@@ -30,6 +30,8 @@ pub enum Armed {
     Brownout(BrownoutPoint),
     /// The next erase fails.
     EraseFailure,
+    /// The radio cannot do the next scan, as when another task of the driver has it.
+    ScanFailure,
     /// A device's supply is switched, at the point that `at` names.
     Power(Power),
     /// A device's button is pressed, at the point that `at` names.
@@ -49,6 +51,7 @@ impl Armed {
             Self::Cut(_) => "cut",
             Self::Brownout(_) => "brownout",
             Self::EraseFailure => "erase-failure",
+            Self::ScanFailure => "scan-failure",
             Self::Power(_) => "power",
             Self::Button(_) => "button",
             Self::Router(_) => "router",

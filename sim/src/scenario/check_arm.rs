@@ -42,9 +42,12 @@ impl Kind {
 
     fn of_armed(armed: &Armed) -> Option<Self> {
         match armed {
-            Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::Power(_) | Armed::Button(_) => {
-                Some(Self::Device)
-            }
+            Armed::Cut(_)
+            | Armed::Brownout(_)
+            | Armed::EraseFailure
+            | Armed::ScanFailure
+            | Armed::Power(_)
+            | Armed::Button(_) => Some(Self::Device),
             Armed::Router(_) => Some(Self::Router),
             Armed::Cloud(_) => Some(Self::Cloud),
             Armed::Link(_) => None,
@@ -82,7 +85,11 @@ impl Kind {
 impl Check<'_> {
     pub(super) fn armed(&self, armed: &Armed) -> Result<(), Complaint> {
         match armed {
-            Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::Power(_) => Ok(()),
+            Armed::Cut(_)
+            | Armed::Brownout(_)
+            | Armed::EraseFailure
+            | Armed::ScanFailure
+            | Armed::Power(_) => Ok(()),
             Armed::Button(button) => self.button(button),
             Armed::Router(change) => self.router(change),
             Armed::Cloud(change) => self.cloud(change),
@@ -98,8 +105,8 @@ impl Check<'_> {
         at: Option<At<PointText>>,
     ) -> Result<Option<Point>, Complaint> {
         match (&arm.what, at) {
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, None) => Ok(None),
-            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure, Some(at)) => {
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, None) => Ok(None),
+            (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, Some(at)) => {
                 let message = format!("`{}` says itself when it happens", arm.what.name());
                 Err(Complaint::at(&at, message, "leave out `at`, or arm `power: off`"))
             }

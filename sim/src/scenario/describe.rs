@@ -213,6 +213,9 @@ impl RouterChange {
             DhcpMode::Silent => "no longer answers DHCP".to_owned(),
             DhcpMode::Nak => "refuses every DHCP request".to_owned(),
             DhcpMode::Exhausted => "has no address left".to_owned(),
+            DhcpMode::Pool(size) if size.0 == 1 => "has one address to lease".to_owned(),
+            DhcpMode::Pool(size) => format!("has {size} addresses to lease"),
+            DhcpMode::InUse => "leases addresses that others have".to_owned(),
             DhcpMode::Lease(time) => format!("leases addresses for {}", spoken(time)),
         }));
         words.extend(dns.map(|dns| {
@@ -389,6 +392,7 @@ impl Arm {
             }
             Armed::Brownout(BrownoutPoint::RadioStart) => "will brown out when its radio starts".to_owned(),
             Armed::EraseFailure => "will fail its next erase".to_owned(),
+            Armed::ScanFailure => "will fail its next scan".to_owned(),
             Armed::Power(power) => power.describe().to_owned(),
             Armed::Button(button) => button.describe(),
             Armed::Router(change) => change.describe(),

@@ -324,7 +324,7 @@ macro_rules! ranged {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub struct $type(pub $inner);
 
-        scalar!($type, $schema);
+        $crate::scenario::value::scalar!($type, $schema);
 
         impl $type {
             fn parse(text: &str) -> Result<Self, String> {
@@ -335,13 +335,14 @@ macro_rules! ranged {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
     };
 }
+pub(super) use ranged;
 
 ranged!(
     /// A radio channel: 1 to 13 in the 2.4 GHz band, 36 to 177 in the 5 GHz band that the device cannot hear.

@@ -10,7 +10,8 @@ use smoltcp::wire::EthernetAddress;
 use super::credential::{Secret, Ssid};
 use super::link::Between;
 use super::value::{
-    self, At, ByteRate, Channel, DurationText, Host, HostPort, Mac, Mtu, Name, Permille, Rssi, Subnet, scalar,
+    self, At, ByteRate, Channel, DurationText, Host, HostPort, Mac, Mtu, Name, Permille, Rssi, Subnet,
+    ranged, scalar,
 };
 
 /// A device that does not name its MAC gets Espressif's prefix, as in the test vectors for access point names.
@@ -65,7 +66,7 @@ fn default_clouds() -> Vec<Cloud> {
 }
 
 fn default_devices() -> Vec<SimulatedDevice> {
-    vec![SimulatedDevice { name: default_device_name(), mac: None }]
+    vec![SimulatedDevice { name: default_device_name(), mac: None, drift_ppm: None }]
 }
 
 fn default_phones() -> Vec<PhoneDevice> {
@@ -278,6 +279,10 @@ pub enum DhcpMode {
     Nak,
     /// Has lent all its addresses to others: offers none, refuses requests.
     Exhausted,
+    /// Has no more than this many addresses to lend.
+    Pool(PoolSize),
+    /// Lends addresses that a machine on its cable has already; what is for the address goes there.
+    InUse,
     /// Leases addresses for this long.
     Lease(
         #[serde(deserialize_with = "value::duration")]
@@ -285,6 +290,14 @@ pub enum DhcpMode {
         Duration,
     ),
 }
+
+ranged!(
+    /// How many addresses a DHCP server has.
+    PoolSize(u8),
+    { "type": "integer", "minimum": 1, "maximum": 100 },
+    "is not a number of addresses\nfrom 1 to 100",
+    1..=100
+);
 
 /// What a name server does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
@@ -393,7 +406,17 @@ pub struct SimulatedDevice {
     pub name: At<Name>,
     /// Its station MAC, from which the name of its access point follows; chosen by the world unless written.
     pub mac: Option<Mac>,
+    /// How many microseconds its clock gains in a second, or loses if negative; none unless written.
+    pub drift_ppm: Option<DriftPpm>,
 }
+
+ranged!(
+    /// How fast a clock runs. A quartz is within 50 ppm, the oscillator inside a chip within some per cent.
+    DriftPpm(i32),
+    { "type": "integer", "minimum": -100_000, "maximum": 100_000 },
+    "is not a drift\nfrom -100000 to 100000 millionths",
+    -100_000..=100_000
+);
 
 impl SimulatedDevice {
     /// Its MAC; the device in this place of the list has one of its own if it names none.

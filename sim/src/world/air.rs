@@ -93,6 +93,8 @@ struct RadioNode {
     /// Counts commands; what an earlier command would have led to no longer happens.
     generation: u32,
     deaf_until: Instant,
+    /// It cannot do the next scan that it is told to do.
+    fails_next_scan: bool,
 }
 
 /// Something that will happen to a radio, unless it gets another command first.
@@ -107,6 +109,7 @@ pub(super) struct Pending {
 enum What {
     ApStarts { ssid: Ssid, channel: u8 },
     ScanEnds { probe: Option<Ssid> },
+    ScanFails,
     JoinEnds { bssid: EthernetAddress, result: Result<(), JoinFailure> },
     BeaconsMissed { bssid: EthernetAddress },
     StationMissed { bssid: EthernetAddress, station: EthernetAddress, since: u64 },
@@ -145,7 +148,13 @@ struct Station {
 impl Air {
     /// Adds a radio that is off. `mac` is its station address; its soft-AP takes the next one.
     pub(super) fn add_radio(&mut self, node: NodeId, mac: EthernetAddress) {
-        let radio = RadioNode { mac, state: RadioState::Off, generation: 0, deaf_until: Instant::ZERO };
+        let radio = RadioNode {
+            mac,
+            state: RadioState::Off,
+            generation: 0,
+            deaf_until: Instant::ZERO,
+            fails_next_scan: false,
+        };
         self.radios.insert(node, radio);
     }
 
@@ -230,13 +239,17 @@ impl Air {
             RadioCommand::Scan { probe } => {
                 let home = if was_ap.is_some() { SCAN_HOME } else { Duration::ZERO };
                 let ends_at = now + (SCAN_DWELL + home) * SCAN_CHANNELS;
+                let mut what = What::ScanEnds { probe: probe.clone() };
                 if let Some(radio) = self.radios.get_mut(&node) {
                     radio.deaf_until = if was_ap.is_some() { ends_at } else { Instant::ZERO };
                     if radio.state == RadioState::Off {
                         radio.state = RadioState::Idle;
                     }
+                    if std::mem::take(&mut radio.fails_next_scan) {
+                        what = What::ScanFails;
+                    }
                 }
-                self.later(ends_at, node, What::ScanEnds { probe: probe.clone() }, out);
+                self.later(ends_at, node, what, out);
             }
             RadioCommand::Join { ssid, passphrase, bssid, channel } => {
                 self.leave(now, node, out);
@@ -245,6 +258,13 @@ impl Air {
                 let delay = self.access_point(*bssid).map_or(Duration::ZERO, |ap| ap.join_delay);
                 self.later(now + takes + delay, node, What::JoinEnds { bssid: *bssid, result }, out);
             }
+        }
+    }
+
+    /// Lets a node's radio fail the next scan that it is told to do.
+    pub(super) fn fail_next_scan(&mut self, node: NodeId) {
+        if let Some(radio) = self.radios.get_mut(&node) {
+            radio.fails_next_scan = true;
         }
     }
 
@@ -271,7 +291,7 @@ impl Air {
                 }
                 return;
             }
-            What::ApStarts { .. } | What::ScanEnds { .. } | What::JoinEnds { .. } => {}
+            What::ApStarts { .. } | What::ScanEnds { .. } | What::ScanFails | What::JoinEnds { .. } => {}
         }
         if self.radios.get(&node).is_none_or(|radio| radio.generation != pending.generation) {
             return;
@@ -279,6 +299,7 @@ impl Air {
         match &pending.what {
             What::ApStarts { ssid, channel } => self.on_ap_starts(node, ssid, *channel, out),
             What::ScanEnds { probe } => self.on_scan_ends(node, probe.as_ref(), out),
+            What::ScanFails => self.on_scan_fails(node, out),
             What::JoinEnds { bssid, result } => self.on_join_ends(node, *bssid, *result, out),
             What::BeaconsMissed { .. } | What::StationMissed { .. } => {}
         }
@@ -441,6 +462,14 @@ impl Air {
         };
         self.add_access_point(bssid, access_point, out);
         out.push(AirOutput::Event(node, RadioEvent::ApStarted));
+    }
+
+    /// The radio comes back without having heard anybody, and says so.
+    fn on_scan_fails(&mut self, node: NodeId, out: &mut Vec<AirOutput>) {
+        if let Some(radio) = self.radios.get_mut(&node) {
+            radio.deaf_until = Instant::ZERO;
+        }
+        out.push(AirOutput::Event(node, RadioEvent::ScanDone(false)));
     }
 
     fn on_scan_ends(&mut self, node: NodeId, probe: Option<&Ssid>, out: &mut Vec<AirOutput>) {

@@ -13,7 +13,7 @@ use memchr::memchr;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
-use super::{BOOT_TIME, Event, NodeId, World, WorldError};
+use super::{BOOT_TIME, Clock, Event, NodeId, World, WorldError};
 use crate::actor::Port;
 use crate::executor::{Executor, ExecutorError};
 use crate::trace::What;
@@ -42,6 +42,7 @@ pub struct DeviceNode {
     product: Product,
     mac: EthernetAddress,
     uptime: Duration,
+    clock: Clock,
     power: Power,
     boots: u32,
     /// Counts power-ons and restarts, so that a start that was overtaken does not happen.
@@ -57,6 +58,8 @@ pub struct DeviceNode {
     brownout: bool,
     /// The next erase is to fail.
     erase_failure: bool,
+    /// The radio cannot do the next scan.
+    scan_failure: bool,
     fault_fired: bool,
     /// It has come to a point at which its power goes, once its flash is done.
     is_lost: bool,
@@ -79,6 +82,7 @@ impl DeviceNode {
             product,
             mac,
             uptime,
+            clock: Clock::default(),
             power: Power::Off,
             boots: 0,
             epoch: 0,
@@ -89,11 +93,19 @@ impl DeviceNode {
             line: String::new(),
             brownout: false,
             erase_failure: false,
+            scan_failure: false,
             fault_fired: false,
             is_lost: false,
             is_button_down: false,
             cuts: 0,
         }
+    }
+
+    /// The same device with a clock that runs fast or slow.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Its station address.
@@ -147,6 +159,11 @@ impl DeviceNode {
         self.executor.flash_state().fails_next_erase = true;
     }
 
+    /// Lets the radio fail the next scan.
+    pub(crate) fn arm_scan_failure(&mut self) {
+        self.scan_failure = true;
+    }
+
     /// Whether the fault that was armed last has happened.
     pub(crate) fn fault_fired(&mut self) -> bool {
         self.fault_fired || (self.erase_failure && !self.executor.flash_state().fails_next_erase)
@@ -156,6 +173,7 @@ impl DeviceNode {
     pub(crate) fn clear_fault(&mut self) {
         self.brownout = false;
         self.erase_failure = false;
+        self.scan_failure = false;
         self.fault_fired = false;
         self.executor.flash_state().disarm();
         self.executor.queues().watch().disarm();
@@ -203,7 +221,7 @@ impl DeviceNode {
     pub(super) fn set_button(&mut self, now: Instant, down: bool) {
         self.is_button_down = down;
         if self.is_running() {
-            self.executor.queues().push_button_edge(now, down);
+            self.executor.queues().push_button_edge(self.clock.device_time(now), down);
         }
     }
 
@@ -225,6 +243,7 @@ impl DeviceNode {
         self.boots += 1;
         self.busy_until = now;
         let seed = SplitMix64::new(seed ^ u64::from(self.boots)).next_u64();
+        let now = self.clock.device_time(now);
         self.executor.boot(Boot {
             now,
             uptime: self.uptime,
@@ -261,12 +280,13 @@ impl World {
             self.agenda.set_wake(node, None);
             let until = self.quiet_until();
             let Some(device) = self.devices.get_mut(index) else { return };
-            let turn = match device.executor.turn(self.now, until) {
+            let clock = device.clock;
+            let turn = match device.executor.turn(clock.device_time(self.now), clock.device_limit(until)) {
                 Ok(turn) => turn,
                 Err(error) => return self.lose_device(index, error),
             };
             // Nothing else was to happen before, or the device would not have run ahead.
-            self.now = turn.at;
+            self.now = clock.world_time(turn.at).max(self.now);
             let done_at = match self.take_effects(index) {
                 Ok(done_at) => done_at,
                 Err(at) => return self.brown_out(index, at),
@@ -347,7 +367,7 @@ impl World {
         device.busy_until = done_at;
         let (at, reason) = match wake {
             Wake::Now => (Some(done_at), None),
-            Wake::At(at, reason) => (Some(at.max(done_at)), Some(reason)),
+            Wake::At(at, reason) => (Some(device.clock.world_time(at).max(done_at)), Some(reason)),
             Wake::OnEvent if done_at > self.now => (Some(done_at), None),
             Wake::OnEvent => (None, None),
             Wake::Reboot(cause) => {
@@ -397,7 +417,8 @@ impl World {
         let mut at = self.now;
         let mut follow = std::mem::take(&mut self.follow);
         let Some(device) = self.devices.get_mut(index) else { return Ok(at) };
-        let DeviceNode { executor, state, last_error, line, brownout, .. } = device;
+        let DeviceNode { executor, state, last_error, line, brownout, scan_failure, fault_fired, .. } =
+            device;
         let queues = executor.queues();
         for effect in queues.effects() {
             match effect {
@@ -405,6 +426,10 @@ impl World {
                 Effect::Radio(command) => {
                     if *brownout && *command != RadioCommand::Off {
                         return Err(at);
+                    }
+                    if matches!(command, RadioCommand::Scan { .. }) && std::mem::take(scan_failure) {
+                        *fault_fired = true;
+                        self.air.fail_next_scan(node);
                     }
                     self.trace.push(at, node, What::Radio(command.clone()));
                     follow.push(Follow::Radio(at, command.clone()));

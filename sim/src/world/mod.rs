@@ -7,6 +7,7 @@
 mod agenda;
 mod air;
 mod carry;
+mod clock;
 mod device;
 mod error;
 mod link;
@@ -32,6 +33,7 @@ use agenda::Agenda;
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
 use carry::Delivery;
+pub use clock::Clock;
 use device::Follow;
 pub use device::{DeviceNode, Power};
 pub use error::WorldError;

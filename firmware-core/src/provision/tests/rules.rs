@@ -53,6 +53,55 @@ fn one_handshake_may_be_lost_to_noise() {
     assert_eq!(bench.give(&Input::Joined), "address");
 }
 
+/// An access point of the wanted network with this last byte of its address.
+fn point(last: u8) -> Candidate {
+    Candidate { bssid: EthernetAddress([2, 0, 0, 0, 0, last]), channel: 6, rssi: -50 }
+}
+
+/// Tries to join access points of one name, one after the other, and lets each of them refuse the key.
+fn refused_by(points: &[u8]) -> Bench {
+    let mut bench = bench(Stage::TrialScanning);
+    for last in points {
+        bench.give(&Input::ScanDone(Some(point(*last))));
+        bench.give(&refused(JoinFailure::Handshake));
+        bench.wait();
+    }
+    bench
+}
+
+#[test]
+fn an_access_point_that_has_not_refused_is_tried_before_one_that_has() {
+    let bench = refused_by(&[1, 2]);
+    assert!(bench.machine.prefers(&point(3), &point(1)));
+    assert!(!bench.machine.prefers(&point(1), &point(3)));
+    let louder = Candidate { rssi: -40, ..point(2) };
+    assert!(!bench.machine.prefers(&louder, &point(3)), "strength does not make up for a refusal");
+    assert!(bench.machine.prefers(&louder, &point(1)), "of two that have refused the stronger is tried");
+    let next_round = bench.after([Input::ConfigModeRequested]);
+    assert!(next_round.machine.prefers(&louder, &point(3)), "a refusal counts for one round");
+}
+
+#[test]
+fn one_access_point_that_refuses_the_key_twice_is_enough_and_several_that_refuse_it_once_are_not() {
+    for (points, error) in [
+        (&[1][..], None),
+        (&[1, 2, 3, 4], None),
+        (&[1, 1], Some(ProvisionError::WrongPassphrase)),
+        (&[1, 2, 1], Some(ProvisionError::WrongPassphrase)),
+        (&[1, 2, 3, 4, 5], Some(ProvisionError::WrongPassphrase)),
+    ] {
+        let mut bench = bench(Stage::TrialScanning);
+        for last in points {
+            bench.give(&Input::ScanDone(Some(point(*last))));
+            bench.give(&refused(JoinFailure::Handshake));
+            if bench.machine.last_error().is_none() {
+                bench.wait();
+            }
+        }
+        assert_eq!(bench.machine.last_error(), error, "{points:?}");
+    }
+}
+
 #[test]
 fn four_scans_without_the_network_one_of_them_by_name_mean_that_it_is_not_there() {
     let mut bench = Bench::new(InUse::Trial, false);

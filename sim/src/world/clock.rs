@@ -1,0 +1,85 @@
+//! A device's clock, which may run fast or slow.
+
+use smoltcp::time::{Duration, Instant};
+
+const PPM: i128 = 1_000_000;
+
+/// How a device's time follows from the world's. Both are 0 when the story begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Clock {
+    drift_ppm: i32,
+}
+
+impl Clock {
+    /// A clock that gains so many microseconds in a second, or loses them; -999,999 is the slowest there is.
+    pub const fn new(drift_ppm: i32) -> Self {
+        Self { drift_ppm }
+    }
+
+    /// What it shows at a time of the world.
+    pub fn device_time(self, world: Instant) -> Instant {
+        at_micros((i128::from(world.total_micros()) * self.rate()).div_euclid(PPM))
+    }
+
+    /// When it first shows this time or a later one.
+    pub fn world_time(self, device: Instant) -> Instant {
+        let (micros, rate) = (i128::from(device.total_micros()) * PPM, self.rate());
+        at_micros((micros + rate - 1).div_euclid(rate))
+    }
+
+    /// The first time of the device that is not before `world` any more, for work that must be done before it.
+    pub fn device_limit(self, world: Instant) -> Instant {
+        let tick = Duration::from_micros(1);
+        self.device_time(world - tick) + tick
+    }
+
+    fn rate(self) -> i128 {
+        (PPM + i128::from(self.drift_ppm)).max(1)
+    }
+}
+
+fn at_micros(micros: i128) -> Instant {
+    Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRIFTS: [i32; 7] = [-100_000, -200, -1, 0, 1, 200, 100_000];
+
+    #[test]
+    fn a_clock_gains_or_loses() {
+        let day = Instant::from_secs(86_400);
+        for (drift_ppm, shown_ms) in [(0, 86_400_000), (200, 86_417_280), (-200, 86_382_720)] {
+            assert_eq!(Clock::new(drift_ppm).device_time(day), Instant::from_millis(shown_ms));
+        }
+    }
+
+    #[test]
+    fn a_time_of_the_device_has_come_when_the_world_says_so_and_not_before() {
+        for clock in DRIFTS.map(Clock::new) {
+            for micros in (0_i64..5_000).chain(4_294_967_290_000..4_294_967_291_000) {
+                let device = Instant::from_micros(micros);
+                let world = clock.world_time(device);
+                assert!(clock.device_time(world) >= device, "{clock:?} at {micros}");
+                assert!(
+                    clock.device_time(world - Duration::from_micros(1)) < device,
+                    "{clock:?} at {micros}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_done_before_a_limit_is_done_before_the_world_gets_there() {
+        for clock in DRIFTS.map(Clock::new) {
+            for micros in 1_i64..5_000 {
+                let world = Instant::from_micros(micros);
+                let last = clock.device_limit(world) - Duration::from_micros(1);
+                assert!(clock.world_time(last) < world, "{clock:?} at {micros}");
+            }
+        }
+        assert_eq!(Clock::default().device_limit(Instant::from_micros(7)), Instant::from_micros(7));
+    }
+}
