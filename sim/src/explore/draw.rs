@@ -42,9 +42,23 @@ enum Kind {
     LinkNoise,
     LinkLate,
     Partition,
+    Reset,
+    Button,
+    RouterMoves,
+    RouterSecurity,
+    RouterHides,
+    RouterSlow,
+    RouterFull,
+    CloudRefuses,
+    CloudDelay,
+    CloudAfterLogin,
+    CloudStrange,
+    CloudRevokes,
+    LinkMtu,
+    Held,
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 32] = [
     Kind::Cut,
     Kind::Brownout,
     Kind::EraseFailure,
@@ -63,6 +77,20 @@ const KINDS: [Kind; 18] = [
     Kind::LinkNoise,
     Kind::LinkLate,
     Kind::Partition,
+    Kind::Reset,
+    Kind::Button,
+    Kind::RouterMoves,
+    Kind::RouterSecurity,
+    Kind::RouterHides,
+    Kind::RouterSlow,
+    Kind::RouterFull,
+    Kind::CloudRefuses,
+    Kind::CloudDelay,
+    Kind::CloudAfterLogin,
+    Kind::CloudStrange,
+    Kind::CloudRevokes,
+    Kind::LinkMtu,
+    Kind::Held,
 ];
 
 /// States in which faults begin, the usual ones more often: what waits for a state that never comes holds up all
@@ -113,71 +141,144 @@ impl Kind {
         let device = dice.pick(&world.devices)?.name.as_str();
         let router = dice.pick(&world.routers).map(|router| router.name.as_str());
         let cloud = dice.pick(&world.clouds).map(|cloud| cloud.name.as_str());
-        let (who, what) = match self {
+        if let Some(fault) = self.own_fault(dice) {
+            return Some(format!("  - {{ who: {device}, arm: {fault}, may_fail: true }}"));
+        }
+        let (who, what) = if let Some(change) = self.device_change(dice) {
+            (Some(device), change)
+        } else if let Some(change) = self.router_change(dice) {
+            (Some(router?), change)
+        } else if let Some(change) = self.cloud_change(device, dice) {
+            (Some(cloud?), change)
+        } else {
+            (None, self.air_change(world, [device, router?, cloud?], dice)?)
+        };
+        let who = who.map_or_else(String::new, |who| format!("who: {who}, "));
+        let at = dice.point(device);
+        Some(format!("  - {{ {who}arm: {{ {what} }}, at: {at}, may_fail: true }}"))
+    }
+
+    /// What happens in the device itself, without a point of its own.
+    fn own_fault(self, dice: &mut Dice) -> Option<String> {
+        Some(match self {
             Self::Cut => {
                 let len = if dice.one_in(3) { SECTOR_LEN + 1 } else { RECORD_LEN };
                 let byte = dice.below(len);
                 let (operation, pause) = (1 + dice.below(5), dice.pause());
-                let cut = format!("{{ operation: {operation}, byte: {byte}, back_after: {pause} }}");
-                return Some(format!("  - {{ who: {device}, arm: {{ cut: {cut} }}, may_fail: true }}"));
+                format!("{{ cut: {{ operation: {operation}, byte: {byte}, back_after: {pause} }} }}")
             }
-            Self::Brownout => {
-                return Some(format!(
-                    "  - {{ who: {device}, arm: {{ brownout: radio-start }}, may_fail: true }}"
-                ));
+            Self::Brownout => "{ brownout: radio-start }".to_owned(),
+            Self::EraseFailure => "erase-failure".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// What happens to a device from outside.
+    fn device_change(self, dice: &mut Dice) -> Option<String> {
+        Some(match self {
+            Self::Unplugged => "power: cycle".to_owned(),
+            Self::Reset => format!("power: {}", dice.word(&["watchdog", "brownout"])),
+            Self::Button => {
+                let hold = dice.word(&["200ms", "4s", "9s", "11s", "40s"]);
+                format!("button: {{ hold: {hold} }}")
             }
-            Self::EraseFailure => {
-                return Some(format!("  - {{ who: {device}, arm: erase-failure, may_fail: true }}"));
-            }
-            Self::Unplugged => (Some(device), "power: cycle".to_owned()),
-            Self::RouterPower => (Some(router?), format!("router: {{ power: {} }}", dice.switch())),
+            _ => return None,
+        })
+    }
+
+    /// What changes about a router.
+    fn router_change(self, dice: &mut Dice) -> Option<String> {
+        Some(match self {
+            Self::RouterPower => format!("router: {{ power: {} }}", dice.switch()),
             Self::RouterDhcp => {
-                let mode = dice.word(&["silent", "nak", "normal", "{ lease: 2m }"]);
-                (Some(router?), format!("router: {{ dhcp: {mode} }}"))
+                let mode = dice.word(&["silent", "nak", "exhausted", "normal", "{ lease: 2m }"]);
+                format!("router: {{ dhcp: {mode} }}")
             }
             Self::RouterDns => {
-                let mode = dice.word(&["silent", "nxdomain", "servfail", "normal"]);
-                (Some(router?), format!("router: {{ dns: {mode} }}"))
+                let mode = dice.word(&["silent", "nxdomain", "servfail", "truncated", "captive", "normal"]);
+                format!("router: {{ dns: {mode} }}")
             }
-            Self::RouterDeauth => (Some(router?), "router: { deauth: true }".to_owned()),
-            Self::RouterFar => (Some(router?), format!("router: {{ rssi: -{} }}", 40 + dice.below(60))),
-            Self::CloudPower => (Some(cloud?), format!("cloud: {{ power: {} }}", dice.switch())),
+            Self::RouterDeauth => "router: { deauth: true }".to_owned(),
+            Self::RouterFar => format!("router: {{ rssi: -{} }}", 40 + dice.below(60)),
+            Self::RouterMoves => format!("router: {{ channel: {} }}", 1 + dice.below(13)),
+            Self::RouterSecurity => {
+                let security = dice.word(&["open", "wpa", "wpa2", "wpa3", "wpa2-wpa3", "wpa2-enterprise"]);
+                format!("router: {{ security: {security} }}")
+            }
+            Self::RouterHides => format!("router: {{ hidden: {} }}", dice.one_in(2)),
+            Self::RouterSlow => {
+                format!("router: {{ join_delay: {}ms }}", dice.below(10_000))
+            }
+            Self::RouterFull => format!("router: {{ stations_max: {} }}", dice.below(3)),
+            _ => return None,
+        })
+    }
+
+    /// What changes about a cloud.
+    fn cloud_change(self, device: &str, dice: &mut Dice) -> Option<String> {
+        Some(match self {
+            Self::CloudPower => format!("cloud: {{ power: {} }}", dice.switch()),
             Self::CloudLogin => {
                 let answer = dice.word(&["silent", "normal", "2", "3", "9", "20"]);
-                (Some(cloud?), format!("cloud: {{ login: {answer} }}"))
+                format!("cloud: {{ login: {answer} }}")
             }
             Self::CloudCertificate => {
                 let kind = dice.word(&["wrong-name", "expired", "unknown-authority", "good"]);
-                (Some(cloud?), format!("cloud: {{ certificate: {kind} }}"))
+                format!("cloud: {{ certificate: {kind} }}")
             }
-            Self::CloudMute => (Some(cloud?), format!("cloud: {{ mute: {} }}", dice.one_in(2))),
-            Self::CloudDrops => (Some(cloud?), "cloud: { drop_connections: true }".to_owned()),
-            Self::LinkLoss => (None, format!("link: {{ loss_permille: {} }}", dice.below(400))),
+            Self::CloudMute => format!("cloud: {{ mute: {} }}", dice.one_in(2)),
+            Self::CloudDrops => "cloud: { drop_connections: true }".to_owned(),
+            Self::CloudRefuses => format!("cloud: {{ refuse: {} }}", dice.one_in(2)),
+            Self::CloudDelay => format!("cloud: {{ delay: {}ms }}", dice.below(20_000)),
+            Self::CloudAfterLogin => {
+                let what = dice.word(&["drop", "mute", "normal"]);
+                format!("cloud: {{ after_login: {what} }}")
+            }
+            Self::CloudStrange => {
+                let frame = dice.word(&["oversize", "id-zero", "unknown-command"]);
+                format!("cloud: {{ send: {frame} }}")
+            }
+            Self::CloudRevokes => format!("cloud: {{ revoke_token: {device} }}"),
+            _ => return None,
+        })
+    }
+
+    /// What changes about the air, between these and others.
+    fn air_change(
+        self,
+        world: &World,
+        [device, router, cloud]: [&str; 3],
+        dice: &mut Dice,
+    ) -> Option<String> {
+        Some(match self {
+            Self::LinkLoss => format!("link: {{ loss_permille: {} }}", dice.below(400)),
             Self::LinkNoise => {
                 let [corrupt, reorder, duplicate] = [dice.below(100), dice.below(300), dice.below(300)];
-                let what = format!(
+                format!(
                     "link: {{ corrupt_permille: {corrupt}, reorder_permille: {reorder}, duplicate_permille: {duplicate} }}"
-                );
-                (None, what)
+                )
             }
-            Self::LinkLate => (None, format!("link: {{ latency: {}ms }}", dice.below(3_000))),
+            Self::LinkLate => {
+                let [latency, jitter] = [dice.below(3_000), dice.below(300)];
+                format!("link: {{ latency: {latency}ms, jitter: {jitter}ms }}")
+            }
+            Self::LinkMtu => format!("link: {{ mtu: {} }}", 68 + dice.below(1_400)),
             Self::Partition => {
                 let [from, to] = match dice.below(4) {
                     0 => [device, world.phones.first()?.name.as_str()],
-                    1 => [router?, cloud?],
-                    _ => [device, router?],
+                    1 => [router, cloud],
+                    _ => [device, router],
                 };
                 let what = match dice.below(3) {
                     0 => format!("{{ from: {from}, to: {to} }}"),
                     1 => format!("{{ from: {to}, to: {from} }}"),
                     _ => format!("[{from}, {to}]"),
                 };
-                (None, format!("link: {{ partition: {what} }}"))
+                format!("link: {{ partition: {what} }}")
             }
-        };
-        let who = who.map_or_else(String::new, |who| format!("who: {who}, "));
-        let at = dice.point(device);
-        Some(format!("  - {{ {who}arm: {{ {what} }}, at: {at}, may_fail: true }}"))
+            Self::Held => format!("link: {{ hold: [{device}, {router}] }}"),
+            _ => return None,
+        })
     }
 }
 
