@@ -252,6 +252,7 @@ fn a_pool_of_one_serves_one_station_until_its_lease_is_over() {
     let only = net.lease(0, Duration::from_secs(1));
     assert_eq!(only.map(|lease| lease.address()), Some(Ipv4Address::new(192, 168, 1, 100)));
     assert_eq!(net.lease(1, Duration::from_secs(30)), None);
+    net.stations[0] = Stack::new(mac(1), 99, net.now);
     net.now += Duration::from_secs(600);
     assert_eq!(net.lease(1, Duration::from_secs(30)), only);
 }
