@@ -285,7 +285,9 @@ impl Stage {
             });
             let show = |is: &Option<Connectivity>| match is {
                 None => "not known".to_owned(),
-                Some(is) => format!("{is:?}").to_lowercase(),
+                Some(Connectivity::None) => "none".to_owned(),
+                Some(Connectivity::CaptivePortal) => "captive-portal".to_owned(),
+                Some(Connectivity::Internet) => "internet".to_owned(),
             };
             same(self.tells_why, "what the phone concludes", &is, &Some(wanted), show)?;
         }
