@@ -24,7 +24,7 @@ const PRESS: Duration = Duration::from_millis(200);
 /// Every press and release bounces: the contact opens once more after 3 ms and is quiet after 7 ms.
 const BOUNCES: [u64; 2] = [3, 7];
 /// What a device's serial line holds until the firmware reads it, in bytes.
-const CONSOLE_ROOM: usize = 255;
+const CONSOLE_ROOM: usize = 256;
 /// At 115,200 baud so many bytes take a little less than this time.
 const SERIAL_PIECE_LEN: usize = 128;
 const SERIAL_PIECE_TIME: Duration = Duration::from_millis(12);
