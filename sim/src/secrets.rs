@@ -15,7 +15,12 @@ const STARS: &str = "***";
 
 /// The secrets of a scenario.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<String>);
+pub(crate) struct Secrets {
+    /// As they would be shown.
+    texts: Vec<String>,
+    /// Those that are no text, as flash would hold them.
+    raw: Vec<Vec<u8>>,
+}
 
 impl Secrets {
     /// Everything that the scenario names as a password or a token.
@@ -51,29 +56,34 @@ impl Secrets {
             }
         }
         // The longest first: one may be a part of another.
-        secrets.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.texts.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets
     }
 
     /// A text on one line with the secrets starred and nothing in it that moves a terminal's cursor.
     pub(crate) fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for secret in &self.0 {
+        for secret in &self.texts {
             clean = clean.replace(secret.as_str(), STARS);
         }
         let printable = clean.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c });
         without_tokens(&printable.collect::<String>())
     }
 
-    /// The secrets themselves, the longest first.
-    pub(crate) fn into_texts(self) -> Vec<String> {
-        self.0
+    /// The secrets as they would be shown, the longest first, and those that are no text as they are.
+    pub(crate) fn into_parts(self) -> (Vec<String>, Vec<Vec<u8>>) {
+        (self.texts, self.raw)
     }
 
     fn add(&mut self, secret: Option<&Secret>) {
         let bytes = secret.map_or(&[][..], Secret::expose);
-        // What is no text would be shown escaped.
-        self.add_text(&String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| printable(bytes)));
+        if let Ok(text) = str::from_utf8(bytes) {
+            return self.add_text(text);
+        }
+        self.add_text(&printable(bytes));
+        if bytes.len() >= SECRET_LEN_MIN {
+            self.raw.push(bytes.to_vec());
+        }
     }
 
     fn add_token(&mut self, token: &TokenChoice) {
@@ -93,8 +103,8 @@ impl Secrets {
     }
 
     fn add_text(&mut self, secret: &str) {
-        if secret.len() >= SECRET_LEN_MIN && !self.0.iter().any(|known| known == secret) {
-            self.0.push(secret.to_owned());
+        if secret.len() >= SECRET_LEN_MIN && !self.texts.iter().any(|known| known == secret) {
+            self.texts.push(secret.to_owned());
         }
     }
 }

@@ -13,13 +13,20 @@ fn check(steps: &str, failed_step: usize) {
 }
 
 #[test]
-fn a_line_that_has_no_room_is_refused() {
-    let steps = |len| {
+fn a_line_of_any_length_arrives_whole() {
+    let steps = |len, answer| {
         let line = "x".repeat(len);
-        format!("  - power: on\n  - expect: {{ device: wait-config }}\n  - console: {line}\n")
+        format!(
+            "  - power: on\n  - expect: {{ device: wait-config }}\n  - console: {line}\n  - expect: {{ console: \
+             {answer}, within: 1s }}\n"
+        )
     };
-    check(&steps(255), 0);
-    check(&steps(256), 3);
+    for len in [1, 255, 256] {
+        check(&steps(len, "not found"), 0);
+    }
+    for len in [257, 5_000] {
+        check(&steps(len, "too long"), 0);
+    }
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Cloud {
     /// whether it did.
     pub(super) fn put_off(&mut self, now: Instant, connection: &mut Connection) -> bool {
         let is_slow = self.faults.delay != Duration::ZERO && matches!(connection.stage, Stage::Device(_));
-        if connection.output.is_empty() || !(is_slow || !connection.late.is_empty()) {
+        if connection.output.is_empty() || (!is_slow && connection.late.is_empty()) {
             return false;
         }
         connection.late.push_back((now + self.faults.delay, core::mem::take(&mut connection.output)));

@@ -200,7 +200,8 @@ impl fmt::Display for Event {
                 write!(f, "opens {count} connections and says nothing; {taken} stand")
             }
             Self::NameAnswered { name, code, answers } => {
-                write!(f, "asks for the name {name} and gets code {code} with {answers} records")
+                let records = if *answers == 1 { "record" } else { "records" };
+                write!(f, "asks for the name {name} and gets code {code} with {answers} {records}")
             }
             Self::Wandered(name) => write!(f, "leaves {name} by itself"),
             Self::WentCellular(name) => write!(f, "leaves {name} for the cellular network"),

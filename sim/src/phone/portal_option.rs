@@ -1,4 +1,5 @@
-//! Where a network's captive portal is, as DHCP tells those who ask (RFC 8910). smoltcp's client hands on no such option.
+//! Where a network's captive portal is, as DHCP tells those who ask (RFC 8910). smoltcp's client hands on no
+//! such option.
 
 use smoltcp::wire::{DhcpPacket, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, UdpPacket};
 

@@ -246,15 +246,17 @@ fn a_phone_that_comes_back_keeps_its_address_and_a_stranger_does_not_get_it() {
 
 #[test]
 fn a_pool_of_one_serves_one_station_until_its_lease_is_over() {
-    let mut net = Net::new(2);
-    net.router.set_pool(Some(1));
-    net.router.set_lease(Duration::from_secs(600));
-    let only = net.lease(0, Duration::from_secs(1));
-    assert_eq!(only.map(|lease| lease.address()), Some(Ipv4Address::new(192, 168, 1, 100)));
-    assert_eq!(net.lease(1, Duration::from_secs(30)), None);
-    net.stations[0] = Stack::new(mac(1), 99, net.now);
-    net.now += Duration::from_secs(600);
-    assert_eq!(net.lease(1, Duration::from_secs(30)), only);
+    let mut server = DhcpServer::new(mac(101), Ipv4Cidr::new(ROUTER, 24), Duration::from_secs(600));
+    server.set_pool(Some(1));
+    let mut events = Vec::new();
+    let only = Some(Ipv4Address::new(192, 168, 1, 100));
+    let request = message(DhcpMessageType::Request, mac(1), only);
+    assert!(server.handle_message(Instant::ZERO, DhcpMode::Normal, &request, &mut events).is_some());
+    let discover = message(DhcpMessageType::Discover, mac(2), None);
+    let mut is_offered = |at| {
+        server.handle_message(Instant::from_secs(at), DhcpMode::Normal, &discover, &mut events).is_some()
+    };
+    assert_eq!([599, 600].map(&mut is_offered), [false, true]);
 }
 
 /// What a station with an address that the router has given it hears of a name.

@@ -64,6 +64,8 @@ pub(super) struct Stage {
     pub(super) tells_why: bool,
     /// What must not appear in anything the run says.
     pub(super) secrets: Vec<String>,
+    /// Those of them that are no text, as flash would hold them.
+    pub(super) raw_secrets: Vec<Vec<u8>>,
 }
 
 impl Stage {
@@ -76,6 +78,7 @@ impl Stage {
         seed: u64,
     ) -> Result<Self, String> {
         let product = scenario.product.apply(&harness.product).unwrap_or(harness.product);
+        let (secrets, raw_secrets) = Secrets::of(scenario).into_parts();
         let mut stage = Self {
             world: World::new(seed),
             nodes: BTreeMap::new(),
@@ -91,7 +94,8 @@ impl Stage {
             told: vec![None; scenario.world.devices.len()],
             flash: Box::default(),
             tells_why: true,
-            secrets: Secrets::of(scenario).into_texts(),
+            secrets,
+            raw_secrets,
         };
         stage.add_devices(target, scenario, harness, product)?;
         stage.add_phones(scenario, &product);

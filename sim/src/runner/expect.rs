@@ -177,7 +177,11 @@ impl Stage {
         // No text contains the byte that erased flash holds, and most of the flash holds nothing else.
         let (pieces, _) = flash.as_chunks::<PIECE_LEN>();
         let mut written = pieces.split(is_erased);
-        let tells = written.any(|run| self.secrets.iter().any(|secret| holds(run.as_flattened(), secret)));
+        let secrets = || {
+            let texts = self.secrets.iter().map(String::as_bytes);
+            texts.chain(self.raw_secrets.iter().map(Vec::as_slice))
+        };
+        let tells = written.any(|run| secrets().any(|secret| holds(run.as_flattened(), secret)));
         *told = Some((wear, tells));
         tells
     }
@@ -285,7 +289,9 @@ impl Stage {
             });
             let show = |is: &Option<Connectivity>| match is {
                 None => "not known".to_owned(),
-                Some(is) => format!("{is:?}").to_lowercase(),
+                Some(Connectivity::None) => "none".to_owned(),
+                Some(Connectivity::CaptivePortal) => "captive-portal".to_owned(),
+                Some(Connectivity::Internet) => "internet".to_owned(),
             };
             same(self.tells_why, "what the phone concludes", &is, &Some(wanted), show)?;
         }
@@ -301,7 +307,7 @@ fn is_erased(piece: &[u8; PIECE_LEN]) -> bool {
     *piece == [ERASED; PIECE_LEN]
 }
 
-/// Whether a text stands somewhere in these bytes.
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+/// Whether a secret stands somewhere in these bytes.
+fn holds(bytes: &[u8], secret: &[u8]) -> bool {
+    bytes.windows(secret.len()).any(|part| part == secret)
 }

@@ -158,7 +158,7 @@ impl Stage {
         let points = self.access_points.iter().flatten();
         let fits = points.into_iter().any(|(_, ap)| ap.ssid == ssid && ap.passphrase == passphrase);
         let host = host.to_string();
-        let is_known = self.hosts.iter().any(|known| *known == host);
+        let is_known = self.hosts.contains(&host);
         !fits || !is_known
     }
 }

@@ -23,6 +23,11 @@ pub(super) const CYCLE_PAUSE: Duration = Duration::from_millis(500);
 const PRESS: Duration = Duration::from_millis(200);
 /// Every press and release bounces: the contact opens once more after 3 ms and is quiet after 7 ms.
 const BOUNCES: [u64; 2] = [3, 7];
+/// What a device's serial line holds until the firmware reads it, in bytes.
+const CONSOLE_ROOM: usize = 256;
+/// At 115,200 baud so many bytes take a little less than this time.
+const SERIAL_PIECE_LEN: usize = 128;
+const SERIAL_PIECE_TIME: Duration = Duration::from_millis(12);
 /// The name of the header that `big_header:` adds.
 const BIG_HEADER: &str = "X-Filler";
 /// The form that `body:` is sent as.
@@ -34,13 +39,7 @@ impl Runner<'_> {
         match (&step.verb, node) {
             (Verb::Power(power), Some(NodeId::Device(device))) => self.power(device, *power),
             (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, button),
-            (Verb::Console(line), Some(NodeId::Device(device))) => {
-                if self.stage.world.type_on_console(device, &format!("{line}\r")) {
-                    return Ok(());
-                }
-                let why = "the console takes lines of up to 255 bytes, and only while the device runs";
-                Err(StepError::Unmet(why.to_owned()))
-            }
+            (Verb::Console(line), Some(NodeId::Device(device))) => self.type_line(device, line),
             (Verb::Arm(arm), node) => {
                 self.arm(arm, node);
                 Ok(())
@@ -84,6 +83,23 @@ impl Runner<'_> {
         }
         if matches!(power, Power::On | Power::Cycle) {
             self.stage.world.power_on(device, ResetCause::PowerOn);
+        }
+        Ok(())
+    }
+
+    /// Types a line and Enter: at once when the device's buffer takes it, else as fast as a serial line goes.
+    fn type_line(&mut self, device: usize, line: &str) -> Result<(), StepError> {
+        let text = format!("{line}\r");
+        let piece_len = if text.len() <= CONSOLE_ROOM { CONSOLE_ROOM } else { SERIAL_PIECE_LEN };
+        for piece in text.as_bytes().chunks(piece_len) {
+            if !self.stage.world.type_on_console(device, piece) {
+                return Err(StepError::Unmet(
+                    "the console takes nothing: the device does not run".to_owned(),
+                ));
+            }
+            if text.len() > CONSOLE_ROOM {
+                self.wait(SERIAL_PIECE_TIME)?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,8 @@ use super::*;
 use crate::executor::{Executor, ExecutorError, InProcess};
 use crate::scenario::Verb;
 
-const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse } ] }\n\
+const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse }, \
+                     { name: cafe, ssid: Cafe, password: \"hex:FF0102030405060708\" } ] }\n\
                      steps:\n  - expect: { store: empty, within: 0s }\n";
 
 /// Devices whose flash holds this.
@@ -33,4 +34,5 @@ fn a_store_is_not_empty_while_a_password_can_be_read_from_it() {
     check_empty(b"", true);
     check_empty(b"something else", true);
     check_empty(b"\0correct horse\0", false);
+    check_empty(b"x\xFF\x01\x02\x03\x04\x05\x06\x07\x08x", false);
 }

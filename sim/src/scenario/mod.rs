@@ -165,6 +165,8 @@ mod case_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod misuse_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod world_tests;

@@ -292,11 +292,11 @@ impl World {
     }
 
     /// Types on a device's console; `false` when the device does not run or has no room for all of it.
-    pub fn type_on_console(&mut self, device: usize, text: &str) -> bool {
+    pub fn type_on_console(&mut self, device: usize, bytes: &[u8]) -> bool {
         let Some(node) = self.devices.get_mut(device).filter(|node| node.is_running()) else { return false };
-        let taken = node.executor.queues().push_console(text.as_bytes());
+        let taken = node.executor.queues().push_console(bytes);
         self.agenda.make_due(NodeId::Device(device));
-        taken == text.len()
+        taken == bytes.len()
     }
 
     /// Lets the next thing happen, unless it is later than `limit`.

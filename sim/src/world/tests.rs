@@ -131,6 +131,38 @@ fn a_partition_keeps_frames_back_until_it_is_healed() {
 }
 
 #[test]
+fn frames_that_are_held_wait_for_their_release_and_none_is_lost() {
+    let home = "[device, home]";
+    for (held, released) in [(home, home), (home, "all"), ("{ from: home, to: device }", "all")] {
+        let hold = format!("link: {{ hold: {held} }}");
+        let release = format!("link: {{ release: {released} }}");
+        let steps = [
+            "power: on",
+            "phone: { provision: { network: home } }",
+            "wait: 1s",
+            // The answer of the heating is on its way when the frames stop.
+            "arm: { link: { hold: [device, home] } }\n    at: { frame: 1, from: device }",
+            "cloud: { write: { pin: V0, value: 30 } }",
+            "wait: 2s",
+            "expect: { fault: fired, cloud: online, pin: { V2: 0 }, within: 0s }",
+            "link: { release: all }",
+            "expect: { pin: { V2: 1 }, within: 1s }",
+            &hold,
+            "cloud: { write: { pin: V0, value: 5 } }",
+            "expect: { pin: { V2: 1 }, within: 0s, stays: 20s }",
+            &release,
+            "expect: { device: running, cloud: online, pin: { V2: 0 }, within: 5s }",
+        ];
+        let failure = play(HOME, &steps).failure;
+        assert!(failure.is_none(), "{held}, {released}: {failure:?}");
+    }
+    let failure = play(HOME, &["link: { release: [device, home] }"]).failure.expect("nothing is held");
+    assert_eq!(failure.why, "frames between device and home are not kept back");
+    let failure = play(HOME, &["link: { release: all }"]).failure.expect("nothing is held");
+    assert_eq!(failure.why, "no frames are kept back");
+}
+
+#[test]
 fn a_partition_between_others_changes_nothing() {
     let trace = |change| {
         let steps = ["power: on", "phone: { provision: { network: home } }", change, "wait: 2m"];

@@ -276,3 +276,30 @@ proptest! {
         prop_assert_eq!(Command::from_code(code).code(), code);
     }
 }
+
+#[test]
+fn a_decoder_says_how_many_bytes_it_waits_for() {
+    let mut decoder = Decoder::<16>::new(ZeroId::Refuse);
+    assert_eq!(decoder.wanted(), HEADER_LEN);
+    assert_eq!(decoder.feed(&[29, 0]), 2);
+    assert_eq!(decoder.wanted(), HEADER_LEN - 2);
+    assert_eq!(decoder.feed(&[7, 0, 10, b'a', b'b', b'c']), 6);
+    assert_eq!(decoder.wanted(), 10 - 3);
+    assert_eq!(decoder.feed(b"defghij"), 7);
+    assert_eq!(decoder.wanted(), 0);
+}
+
+#[test]
+fn every_error_says_what_is_wrong() {
+    let told = [
+        DecodeError::ZeroId.to_string(),
+        DecodeError::Oversize(999).to_string(),
+        EncodeError::TooLong.to_string(),
+        EncodeError::NoRoom.to_string(),
+        EncodeError::Value.to_string(),
+    ];
+    assert!(told[1].contains("999 bytes"));
+    for (place, text) in told.iter().enumerate() {
+        assert!(text.len() > 10 && !told[place + 1..].contains(text), "{text}");
+    }
+}

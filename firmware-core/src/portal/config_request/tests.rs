@@ -1,5 +1,5 @@
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 
 use super::*;
 use crate::portal::http::Request;
@@ -178,4 +178,14 @@ fn unusable_addresses_are_refused() {
 fn secrets_stay_out_of_debug_output() {
     let shown: String = format!("{:?}", with("").unwrap());
     assert!(!shown.contains("horse") && !shown.contains(TOKEN), "{shown}");
+}
+
+#[test]
+fn every_reason_says_what_is_wrong() {
+    let reasons =
+        [Invalid::Ssid, Invalid::Passphrase, Invalid::Token, Invalid::Host, Invalid::Port, Invalid::StaticIp];
+    let told = reasons.map(|reason| reason.to_string());
+    for (place, text) in told.iter().enumerate() {
+        assert!(text.len() > 3 && !told[place + 1..].contains(text), "{text}");
+    }
 }
