@@ -210,6 +210,7 @@ mod tests {
             ("arm: { cut: { operation: 1 } }", "lamp will lose power at byte 0 of the next flash operation"),
             ("arm: { brownout: radio-start }", "lamp will brown out when its radio starts"),
             ("arm: erase-failure", "lamp will fail its next erase"),
+            ("arm: scan-failure", "lamp will fail its next scan"),
             ("arm: { power: off }, at: { state: error }", "lamp loses power, once lamp enters ERROR"),
             (
                 "arm: { power: off }, at: { frame: 1000000, from: lamp }",

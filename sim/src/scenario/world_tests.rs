@@ -65,3 +65,23 @@ fn every_actor_has_a_name_of_its_own() {
         "the other stands in line 6; every actor needs its own",
     );
 }
+
+#[test]
+fn a_clock_drifts_by_ten_per_cent_at_most() {
+    let device = |drift| format!("  devices:\n    - {{ name: lamp, drift_ppm: {drift} }}\n");
+    for drift in [-100_000, 0, 100_000] {
+        parsed(&with_world(&device(drift)));
+    }
+    let hint = "from -100000 to 100000 millionths";
+    check_world(&device(100_001), 6, 32, "`100001` is not a drift", hint);
+}
+
+#[test]
+fn a_pool_has_an_address_and_not_more_than_a_hundred() {
+    let router = |size| format!("  routers:\n    - {{ name: home, ssid: A, dhcp: {{ pool: {size} }} }}\n");
+    parsed(&with_world(&router(1)));
+    for size in [0, 101] {
+        let wrong = format!("`{size}` is not a number of addresses");
+        check_world(&router(size), 6, 44, &wrong, "from 1 to 100");
+    }
+}
