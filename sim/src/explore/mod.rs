@@ -14,7 +14,7 @@ mod story;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::runner::invariants::CAN_BE_SET_UP;
-use crate::runner::{Failure, Harness, Outcome, run};
+use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::text::words_of_panic;
 use crate::trace::{Trace, What};
@@ -71,7 +71,14 @@ impl<'a> Explorer<'a> {
     pub fn new(file: &str, text: &str, harness: &'a Harness) -> Result<Self, StoryError> {
         let story = Story::new(file, text)?;
         let without_faults = Scenario::parse(file, &story.text(&[], story.steps()))?;
-        Ok(Self { story, without_faults, harness })
+        let explorer = Self { story, without_faults, harness };
+        match explorer.attempt(Ok(explorer.without_faults.clone()), DEFAULT_SEED) {
+            Ok(Outcome { failure: None, .. }) => Ok(explorer),
+            Ok(Outcome { failure: Some(failure), .. }) => {
+                Err(StoryError::NeverWell(file.to_owned(), failure.why))
+            }
+            Err(finding) => Err(StoryError::NeverWell(file.to_owned(), finding.why)),
+        }
     }
 
     /// The scenario file that a seed becomes.

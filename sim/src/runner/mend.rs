@@ -11,12 +11,14 @@ use super::{Runner, StepError};
 use crate::cloud::{Device, DeviceStatus};
 use crate::phone::Command;
 use crate::router;
-use crate::scenario::{DhcpMode, Provision, Scenario};
+use crate::scenario::{Button, DhcpMode, Provision, Scenario};
 use crate::world::{NodeId, Power};
 
 /// How long everything must go on before it is looked at: a session that died silently is found out by its
 /// heartbeat, after one and a half times 40 s without an answer and another round.
 const STEADY: Duration = Duration::from_secs(150);
+/// How long the button is held for a reset: it takes ten seconds.
+const RESET_HOLD: Duration = Duration::from_secs(11);
 /// How long a user waits before she tries again.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,10 @@ impl Runner<'_> {
         for _ in 0..tries {
             if self.stage.is_online(device) {
                 return Ok(());
+            }
+            // As the manual says: what keeps trying with what no network fits is reset by its button.
+            if self.stage.tries_in_vain(device) {
+                self.button(device, &Button::Hold(RESET_HOLD))?;
             }
             let command = self.provision(provision)?;
             self.begin_command(phone, command, None);
@@ -151,7 +157,12 @@ impl Stage {
         })
     }
 
+    /// Whether a device is busy with a configuration that no network or cloud here fits.
     fn tries_in_vain(&mut self, device: usize) -> bool {
+        let busy = [State::ConnectingNet, State::ConnectingCloud, State::Error];
+        if !self.world.devices.get(device).is_some_and(|device| busy.contains(&device.state())) {
+            return false;
+        }
         let Some(Config { ssid, passphrase, host, .. }) = self.stored_config(device).cloned() else {
             return false;
         };

@@ -104,7 +104,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn button(&mut self, device: usize, button: &Button) -> Result<(), StepError> {
+    pub(super) fn button(&mut self, device: usize, button: &Button) -> Result<(), StepError> {
         let last = self.press(device, button);
         let until = last + DEBOUNCE;
         self.run_until(until, |stage| stage.world.now() >= until).map(|_| ())

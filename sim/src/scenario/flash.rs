@@ -79,6 +79,11 @@ impl FlashChange {
         self.fill.is_some() || self.write.is_some() || self.flip.is_some()
     }
 
+    /// Whether it leaves the flash broken.
+    pub fn breaks(&self) -> bool {
+        self.stuck_sector.is_some() || self.erases_max.is_some()
+    }
+
     /// What happens to the flash, in words that follow the device's name.
     pub(super) fn describe(&self) -> String {
         let Self { fill, write, flip, stuck_sector, erases_max } = self;

@@ -189,7 +189,8 @@ pub struct Provision {
     pub static_ip: Option<StaticIp>,
     /// What the user names the device at the end; it keeps its name without.
     pub name: Option<String>,
-    /// Starts over until the device is online, at most so many times; does nothing when it is already.
+    /// Starts over until the device is online, at most so many times; does nothing when it is already. A device that
+    /// keeps trying with a configuration that no network there fits is reset by its button first.
     pub tries: Option<Nth>,
 }
 

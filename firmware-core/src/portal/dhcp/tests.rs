@@ -312,6 +312,50 @@ fn what_is_not_for_a_server_is_ignored() {
 }
 
 #[test]
+fn what_nobody_has_any_more_is_given_before_what_is_in_use() {
+    let mut server = DhcpServer::new(None);
+    for id in 1..=11 {
+        join(&mut server, at(i64::from(id)), id);
+    }
+    let decline = DhcpRepr { requested_ip: Some(ip(7)), ..message(DhcpMessageType::Decline, 6) };
+    server.handle(at(20), &emit(&decline), &mut []);
+    let release = DhcpRepr { client_ip: ip(10), ..message(DhcpMessageType::Release, 9) };
+    server.handle(at(21), &emit(&release), &mut []);
+    assert_eq!(join(&mut server, at(30), 12), ip(10), "given back");
+    assert_eq!(
+        join(&mut server, at(31), 13),
+        ip(2),
+        "used longest ago, while somebody else uses what was declined"
+    );
+    assert_eq!(join(&mut server, at(620), 14), ip(7), "declined ten minutes ago");
+}
+
+#[test]
+fn each_part_of_a_header_is_looked_at() {
+    let mut server = DhcpServer::new(None);
+    // Hardware type and length, and the first byte of the magic cookie (RFC 2131 figure 1).
+    for place in [1, 2, 236] {
+        let mut bytes = emit(&discover(1));
+        bytes[place] ^= 0x40;
+        let outcome = server.handle(at(0), &bytes, &mut [0; REPLY_LEN_MAX]);
+        assert_eq!(outcome, Outcome::Ignored(Reject::Malformed), "byte {place}");
+    }
+}
+
+#[test]
+fn a_client_identifier_that_no_reply_could_repeat_is_refused() {
+    let mut server = DhcpServer::new(None);
+    let long = [7; CLIENT_ID_LEN_MAX + 1];
+    for len in [CLIENT_ID_LEN_MAX, CLIENT_ID_LEN_MAX + 1] {
+        let option = [DhcpOption { kind: OPTION_CLIENT_ID, data: &long[..len] }];
+        let request = DhcpRepr { additional_options: &option, ..discover(1) };
+        let outcome = server.handle(at(0), &emit(&request), &mut [0; REPLY_LEN_MAX]);
+        let is_refused = outcome == Outcome::Ignored(Reject::Malformed);
+        assert_eq!(is_refused, len > CLIENT_ID_LEN_MAX, "{outcome:?}");
+    }
+}
+
+#[test]
 fn nothing_is_promised_that_was_not_sent() {
     let mut server = DhcpServer::new(None);
     assert_eq!(server.handle(at(0), &emit(&reboot(1, ip(2))), &mut []), Outcome::Ignored(Reject::NoRoom));
