@@ -27,6 +27,7 @@ enum Kind {
     Cut,
     Brownout,
     EraseFailure,
+    ScanFailure,
     Unplugged,
     RouterPower,
     RouterDhcp,
@@ -58,10 +59,11 @@ enum Kind {
     Held,
 }
 
-const KINDS: [Kind; 32] = [
+const KINDS: [Kind; 33] = [
     Kind::Cut,
     Kind::Brownout,
     Kind::EraseFailure,
+    Kind::ScanFailure,
     Kind::Unplugged,
     Kind::RouterPower,
     Kind::RouterDhcp,
@@ -169,6 +171,7 @@ impl Kind {
             }
             Self::Brownout => "{ brownout: radio-start }".to_owned(),
             Self::EraseFailure => "erase-failure".to_owned(),
+            Self::ScanFailure => "scan-failure".to_owned(),
             _ => return None,
         })
     }
@@ -191,7 +194,15 @@ impl Kind {
         Some(match self {
             Self::RouterPower => format!("router: {{ power: {} }}", dice.switch()),
             Self::RouterDhcp => {
-                let mode = dice.word(&["silent", "nak", "exhausted", "normal", "{ lease: 2m }"]);
+                let mode = dice.word(&[
+                    "silent",
+                    "nak",
+                    "exhausted",
+                    "in-use",
+                    "normal",
+                    "{ lease: 2m }",
+                    "{ pool: 1 }",
+                ]);
                 format!("router: {{ dhcp: {mode} }}")
             }
             Self::RouterDns => {
