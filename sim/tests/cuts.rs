@@ -47,6 +47,12 @@ fn a_reset_survives_every_cut() {
     survives_all("user/button-reset.yaml", 440 + 3 * 4 + 4 * 2 + 4 + 4_096 + 2 * 2);
 }
 
+/// What flash holds before a write is then what it was changed to.
+#[test]
+fn a_flash_that_was_changed_from_outside_survives_every_cut() {
+    survives_all("power/bit-flips-in-a-mark.yaml", 440 + 5 * 4 + 6 * 2);
+}
+
 #[test]
 fn a_story_without_anything_to_cut_says_so() {
     let refused = |name| Cuts::survey(&case(name), &Harness::EXAMPLE, DEFAULT_SEED).err();

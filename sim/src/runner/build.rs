@@ -58,6 +58,8 @@ pub(super) struct Stage {
     stored: Vec<Option<(Wear, Loaded)>>,
     /// A copy of some device's flash, to boot a store from it.
     flash: Box<ArrayFlash<FLASH_LEN>>,
+    /// What each device's flash holds that was changed from outside, until somebody asks.
+    pub(super) changed_outside: Vec<Option<Loaded>>,
     /// Whether each device's flash told a secret, and how much had been done to it then.
     pub(super) told: Vec<Option<(Wear, bool)>>,
     /// Whether a check that fails says why.
@@ -91,6 +93,7 @@ impl Stage {
             guards: vec![Guard::default(); scenario.world.devices.len()],
             sent: invariants::sent(scenario),
             stored: vec![None; scenario.world.devices.len()],
+            changed_outside: vec![None; scenario.world.devices.len()],
             told: vec![None; scenario.world.devices.len()],
             flash: Box::default(),
             tells_why: true,
@@ -145,6 +148,8 @@ impl Stage {
         self.stored.get_mut(device).into_iter().for_each(|stored| *stored = None);
         self.told.get_mut(device).into_iter().for_each(|told| *told = None);
         self.guards.get_mut(device).into_iter().for_each(Guard::suspend);
+        let holds = self.stored(device).cloned();
+        self.changed_outside.get_mut(device).into_iter().for_each(|changed| *changed = holds.clone());
     }
 
     /// The configuration that a device's flash holds: the trial, else the valid one.

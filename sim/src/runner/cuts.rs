@@ -182,6 +182,9 @@ impl<'a> Cuts<'a> {
                 .collect();
             seen = stage.world.trace.entries().len();
             for (device, held) in held.iter_mut().enumerate() {
+                if let Some(changed) = stage.changed_outside.get_mut(device).and_then(Option::take) {
+                    *held = Held::from(&changed);
+                }
                 let mut of_device = written.iter().filter(|(owner, ..)| *owner == device).peekable();
                 if of_device.peek().is_none() {
                     continue;
