@@ -119,22 +119,30 @@ impl<L: Line> OverLink<L> {
     /// # Errors
     /// When the device does not answer or cannot.
     pub fn erase_flash(&mut self) -> Result<(), ExecutorError> {
+        self.ask(&Request::EraseFlash, |heard| matches!(heard, Heard::Erased).then_some(()))
+    }
+
+    /// Asks again and again until there is an answer. `answer` knows it; whatever else is heard was asked for before.
+    fn ask<T>(
+        &mut self,
+        request: &Request<'_>,
+        answer: impl Fn(Heard) -> Option<T>,
+    ) -> Result<T, ExecutorError> {
         for _ in 0..TRIES {
-            self.push(&Request::EraseFlash);
+            self.push(request);
             self.flush()?;
             loop {
                 match self.listen()? {
-                    Heard::Erased => return Ok(()),
                     // A turn was refused that was lost with what ran before.
                     Heard::Refused(Refusal::NotRunning | Refusal::OutOfStep) => {}
                     Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
-                    // It ran something from before, and has reset. Now it can be erased.
+                    // It ran something from before, and has reset; its flash is as it was.
                     Heard::Fresh(_) | Heard::Nothing => break,
-                    Heard::Booted
-                    | Heard::Done(_)
-                    | Heard::Again(_)
-                    | Heard::Flash(..)
-                    | Heard::Written(_) => {}
+                    heard => {
+                        if let Some(answer) = answer(heard) {
+                            return Ok(answer);
+                        }
+                    }
                 }
             }
         }
@@ -266,52 +274,6 @@ impl<L: Line> OverLink<L> {
         }
         Ok(false)
     }
-
-    fn read_flash_piece(&mut self, offset: u32, len: u16) -> Result<Vec<u8>, ExecutorError> {
-        for _ in 0..TRIES {
-            self.push(&Request::ReadFlash { offset, len });
-            self.flush()?;
-            loop {
-                match self.listen()? {
-                    Heard::Flash(at, content) if at == offset => return Ok(content),
-                    // A turn was refused that was lost with what ran before.
-                    Heard::Refused(Refusal::NotRunning | Refusal::OutOfStep) => {}
-                    Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
-                    Heard::Nothing => break,
-                    // A device that has reset has kept its flash.
-                    Heard::Fresh(_)
-                    | Heard::Booted
-                    | Heard::Done(_)
-                    | Heard::Again(_)
-                    | Heard::Flash(..)
-                    | Heard::Erased
-                    | Heard::Written(_) => {}
-                }
-            }
-        }
-        Err(self.silence())
-    }
-
-    fn write_flash_piece(&mut self, offset: u32, content: &[u8]) -> Result<(), ExecutorError> {
-        for _ in 0..TRIES {
-            self.push(&Request::WriteFlash { offset, content: Bytes(content) });
-            self.flush()?;
-            loop {
-                match self.listen()? {
-                    Heard::Written(at) if at == offset => return Ok(()),
-                    Heard::Refused(refusal) => return Err(ExecutorError::Refused(refusal)),
-                    Heard::Fresh(_) | Heard::Nothing => break,
-                    Heard::Booted
-                    | Heard::Done(_)
-                    | Heard::Again(_)
-                    | Heard::Flash(..)
-                    | Heard::Erased
-                    | Heard::Written(_) => {}
-                }
-            }
-        }
-        Err(self.silence())
-    }
 }
 
 impl<L: Line> Executor for OverLink<L> {
@@ -362,7 +324,10 @@ impl<L: Line> Executor for OverLink<L> {
         let mut offset = 0;
         for piece in content.chunks_mut(FLASH_CONTENT_LEN_MAX) {
             let len = u16::try_from(piece.len()).unwrap_or(u16::MAX);
-            let found = self.read_flash_piece(offset, len)?;
+            let found = self.ask(&Request::ReadFlash { offset, len }, |heard| match heard {
+                Heard::Flash(at, content) if at == offset => Some(content),
+                _ => None,
+            })?;
             let (room, rest) = piece.split_at_mut(found.len().min(piece.len()));
             room.copy_from_slice(&found[..room.len()]);
             rest.fill(0xFF);
@@ -376,7 +341,10 @@ impl<L: Line> Executor for OverLink<L> {
         let mut offset = 0;
         for piece in content.chunks(FLASH_CONTENT_LEN_MAX) {
             if piece.iter().any(|byte| *byte != ERASED) {
-                self.write_flash_piece(offset, piece)?;
+                self.ask(&Request::WriteFlash { offset, content: Bytes(piece) }, |heard| match heard {
+                    Heard::Written(at) if at == offset => Some(()),
+                    _ => None,
+                })?;
             }
             offset += u32::try_from(piece.len()).unwrap_or(u32::MAX);
         }
