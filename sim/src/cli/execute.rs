@@ -100,7 +100,7 @@ pub(super) fn execute(
 }
 
 fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
-    let Outcome { trace, elapsed, failure } = outcome;
+    let Outcome { trace, elapsed, failure, .. } = outcome;
     let result = match failure {
         Some(failure) => Err(Fault::Step(failure)),
         None if update => write_snapshots(case, &trace).map_err(Fault::Snapshot),

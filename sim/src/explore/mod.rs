@@ -17,7 +17,6 @@ use crate::runner::invariants::CAN_BE_SET_UP;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::text::words_of_panic;
-use crate::trace::{Trace, What};
 use draw::Plan;
 use story::Story;
 pub use story::StoryError;
@@ -97,7 +96,7 @@ impl<'a> Explorer<'a> {
                 seed,
                 virtual_ms: outcome.elapsed.total_millis(),
                 drawn,
-                happened: happened(&outcome.trace),
+                happened: outcome.happened,
                 finding: outcome.failure.as_ref().map(finding_of),
             },
             Err(finding) => Explored { seed, virtual_ms: 0, drawn, happened: 0, finding: Some(finding) },
@@ -150,10 +149,4 @@ fn finding_of(failure: &Failure) -> Finding {
         (None, _) => "world",
     };
     Finding { kind: kind.to_owned(), why: failure.why.clone() }
-}
-
-/// How many of the faults that were armed have happened: a step of the scenario, a cut or a brownout.
-fn happened(trace: &Trace) -> usize {
-    let is_fault = |what: &What| matches!(what, What::Fired(_) | What::PowerCut | What::Brownout);
-    trace.entries().iter().filter(|entry| is_fault(&entry.what)).count()
 }

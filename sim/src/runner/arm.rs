@@ -130,6 +130,7 @@ impl Runner<'_> {
             return None;
         }
         pending.phase = Phase::Happened;
+        self.happened += 1;
         Some(pending.step)
     }
 

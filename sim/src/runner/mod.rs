@@ -86,6 +86,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// How much virtual time passed.
     pub elapsed: Duration,
+    /// How many of the things that were armed have happened.
+    pub happened: usize,
     /// Why the scenario failed, if it did.
     pub failure: Option<Failure>,
 }
@@ -94,7 +96,7 @@ impl Outcome {
     /// A run that could not begin.
     fn failed(why: String) -> Self {
         let failure = Failure::of_the_run(why, None);
-        Self { trace: Trace::default(), elapsed: Duration::ZERO, failure: Some(failure) }
+        Self { trace: Trace::default(), elapsed: Duration::ZERO, happened: 0, failure: Some(failure) }
     }
 }
 
@@ -163,11 +165,12 @@ pub fn run_on(
     let mut runner = Runner::new(scenario, stage, &mut look);
     let failure = runner.play().err().or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
+    let happened = runner.happened;
     let mut trace = runner.stage.world.trace;
     trace.sort();
     // A secret that is told is worse than a step that fails.
     let failure = check_secrets(&trace, &runner.stage.secrets).or(failure);
-    Outcome { trace, elapsed, failure }
+    Outcome { trace, elapsed, happened, failure }
 }
 
 /// No secret may appear in anything that a run says.
@@ -240,6 +243,8 @@ struct Runner<'a> {
     look: &'a mut dyn FnMut(&mut Stage) -> bool,
     /// What is armed at each device.
     pending: Vec<Vec<Pending>>,
+    /// How much of what was armed has happened.
+    happened: usize,
     /// Entries of the trace when the step before the present one began.
     previous_step_from: usize,
     step_from: usize,
@@ -268,6 +273,7 @@ impl<'a> Runner<'a> {
             stage,
             look,
             pending,
+            happened: 0,
             previous_step_from: 0,
             step_from: 0,
             step_number: 0,
@@ -290,9 +296,11 @@ impl<'a> Runner<'a> {
                 Err(why) => return Err(Failure::of(number, step, &why)),
             }
         }
-        self.finish_phones().map_err(|(number, why)| match scenario.steps.get(number - 1) {
-            Some(step) => Failure::of(number, step, &why),
-            None => Failure::of_the_run(why.to_string(), None),
+        self.finish_phones().map_err(|(number, why)| {
+            match number.checked_sub(1).and_then(|place| scenario.steps.get(place)) {
+                Some(step) => Failure::of(number, step, &why),
+                None => Failure::of_the_run(why.to_string(), None),
+            }
         })
     }
 

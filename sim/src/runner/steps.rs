@@ -71,18 +71,15 @@ impl Runner<'_> {
 
     fn power(&mut self, device: usize, power: Power) -> Result<(), StepError> {
         match power {
+            Power::On => self.stage.world.power_on(device, ResetCause::PowerOn),
+            Power::Off => self.stage.world.power_off(device),
+            Power::Cycle => {
+                self.stage.world.power_off(device);
+                self.wait(CYCLE_PAUSE)?;
+                self.stage.world.power_on(device, ResetCause::PowerOn);
+            }
             Power::Brownout => self.stage.world.reset(device, ResetCause::Brownout),
             Power::Watchdog => self.stage.world.reset(device, ResetCause::Watchdog),
-            Power::On | Power::Off | Power::Cycle => {}
-        }
-        if matches!(power, Power::Off | Power::Cycle) {
-            self.stage.world.power_off(device);
-        }
-        if power == Power::Cycle {
-            self.wait(CYCLE_PAUSE)?;
-        }
-        if matches!(power, Power::On | Power::Cycle) {
-            self.stage.world.power_on(device, ResetCause::PowerOn);
         }
         Ok(())
     }
@@ -188,7 +185,7 @@ impl Runner<'_> {
     /// Waits until every phone has done what it began, and returns the step that began what went wrong.
     pub(super) fn finish_phones(&mut self) -> Result<(), (usize, StepError)> {
         for phone in 0..self.begun.len() {
-            let step = self.begun.get(phone).and_then(|begun| begun.as_ref()).map_or(1, |begun| begun.step);
+            let step = self.begun.get(phone).and_then(|begun| begun.as_ref()).map_or(0, |begun| begun.step);
             self.finish_phone(phone).map_err(|error| (step, error))?;
         }
         Ok(())
@@ -197,13 +194,16 @@ impl Runner<'_> {
     /// Waits until a phone has done what it began, if it did.
     pub(super) fn finish_phone(&mut self, phone: usize) -> Result<(), StepError> {
         let Some(begun) = self.begun.get_mut(phone).and_then(Option::take) else { return Ok(()) };
-        let may_fail = self.scenario.steps.get(begun.step - 1).is_some_and(|step| step.may_fail);
-        match self.end_command(phone, &begun) {
-            Err(StepError::Unmet(why)) if begun.step != self.step_number => match may_fail {
-                true => Ok(()),
-                false => Err(StepError::Unmet(format!("what it began in step {} failed: {why}", begun.step))),
-            },
-            ended => ended,
+        let Err(error) = self.end_command(phone, &begun) else { return Ok(()) };
+        match error {
+            StepError::Unmet(why) if begun.step != self.step_number => {
+                let step = begun.step.checked_sub(1).and_then(|place| self.scenario.steps.get(place));
+                if step.is_some_and(|step| step.may_fail) {
+                    return Ok(());
+                }
+                Err(StepError::Unmet(format!("what it began in step {} failed: {why}", begun.step)))
+            }
+            error => Err(error),
         }
     }
 
