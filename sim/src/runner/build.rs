@@ -143,8 +143,8 @@ impl Stage {
         kept.as_ref().map(|(_, loaded)| loaded)
     }
 
-    /// Forgets what is known of a device's flash, which has been changed from outside.
-    pub(super) fn forget_flash(&mut self, device: usize) {
+    /// Takes note that a device's flash has been changed from outside: what was known of it no longer holds.
+    pub(super) fn note_outside_change(&mut self, device: usize) {
         self.stored.get_mut(device).into_iter().for_each(|stored| *stored = None);
         self.told.get_mut(device).into_iter().for_each(|told| *told = None);
         self.guards.get_mut(device).into_iter().for_each(Guard::suspend);

@@ -8,7 +8,7 @@ use crate::cloud::{self, Cloud, DeviceId};
 use crate::scenario::{
     AfterLogin, At, CloudChange, Heal, LinkChange, Name, RouterChange, StrangeFrame, Switch,
 };
-use crate::world::{AccessPoint, LinkFaults, NodeId};
+use crate::world::{AccessPoint, LinkFaults, NodeId, World};
 
 /// IEEE 802.11 reason 2: the previous authentication is no longer valid.
 const DEAUTH_REASON: u16 = 2;
@@ -94,35 +94,34 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Ends partitions and lets frames go on that were kept back.
+    /// Lets frames go on that were kept back, and pass where none did.
     fn heal(&mut self, change: &LinkChange) -> Result<(), StepError> {
-        match &change.release {
-            Some(Heal::All) if !self.stage.world.release_all() => {
-                return Err(StepError::Unmet("no frames are kept back".to_owned()));
+        self.undo(change.release.as_ref(), World::release_all, World::release, "kept back")?;
+        self.undo(change.heal.as_ref(), World::heal_all, World::heal, "kept from passing")
+    }
+
+    /// Ends something everywhere or between two; it is an error when there is nothing to end.
+    fn undo(
+        &mut self,
+        what: Option<&Heal>,
+        all: fn(&mut World) -> bool,
+        one: fn(&mut World, NodeId, NodeId) -> bool,
+        done: &str,
+    ) -> Result<(), StepError> {
+        match what {
+            Some(Heal::All) if !all(&mut self.stage.world) => {
+                Err(StepError::Unmet(format!("no frames are {done}")))
             }
             Some(Heal::Between(between)) => {
                 for (from, to) in self.stage.directions(between) {
-                    if !self.stage.world.release(from, to) {
-                        return Err(StepError::Unmet(format!("frames {between} are not kept back")));
+                    if !one(&mut self.stage.world, from, to) {
+                        return Err(StepError::Unmet(format!("frames {between} are not {done}")));
                     }
                 }
+                Ok(())
             }
-            Some(Heal::All) | None => {}
+            Some(Heal::All) | None => Ok(()),
         }
-        match &change.heal {
-            Some(Heal::All) if !self.stage.world.heal_all() => {
-                return Err(StepError::Unmet("there is no partition to heal".to_owned()));
-            }
-            Some(Heal::Between(between)) => {
-                for (from, to) in self.stage.directions(between) {
-                    if !self.stage.world.heal(from, to) {
-                        return Err(StepError::Unmet(format!("frames {between} were not kept from passing")));
-                    }
-                }
-            }
-            Some(Heal::All) | None => {}
-        }
-        Ok(())
     }
 
     pub(super) fn change_cloud(&mut self, cloud: usize, change: &CloudChange) -> Result<(), StepError> {

@@ -201,7 +201,13 @@ mod tests {
     #[test]
     fn every_invariant_has_a_name_and_a_sentence_of_its_own() {
         for (place, invariant) in ALL.iter().enumerate() {
-            assert!(invariant.name.split('-').count() >= 1 && invariant.sentence.len() > 30);
+            let is_plain = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+            assert!(!invariant.name.is_empty() && invariant.name.chars().all(is_plain), "{}", invariant.name);
+            assert!(
+                invariant.sentence.len() > 30 && !invariant.sentence.ends_with('.'),
+                "{}",
+                invariant.name
+            );
             let others = ALL.iter().skip(place + 1);
             assert!(others.into_iter().all(|other| other.name != invariant.name));
         }

@@ -16,9 +16,8 @@ use super::step::{
 };
 use super::value::{At, Host, HostPort, Name};
 use super::world::{Cloud, NetworkSecurity, PhoneDevice, PhoneOs, Router, World};
-use crate::executor::FLASH_LEN;
-
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
+use crate::executor::FLASH_LEN;
 
 /// IEEE 802.11i: a passphrase has 8 to 63 characters.
 const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 8..=63;
