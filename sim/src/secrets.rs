@@ -47,6 +47,7 @@ impl Secrets {
                 | Verb::Power(_)
                 | Verb::Button(_)
                 | Verb::Flash(_)
+                | Verb::Clock(_)
                 | Verb::Cloud(_)
                 | Verb::Link(_)
                 | Verb::Expect(_)

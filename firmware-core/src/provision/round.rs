@@ -107,10 +107,10 @@ impl NetRound {
         }
     }
 
+    /// Does what is due: [`poll_timeout`](Self::poll_timeout) has come.
     pub(super) fn on_timeout(&mut self, now: Instant, actions: &mut Actions) -> RoundStep {
         match self.step {
-            NetStep::Paused { resume_at } if resume_at <= now => return RoundStep::Resume,
-            NetStep::Paused { .. } => return RoundStep::Continue,
+            NetStep::Paused { .. } => return RoundStep::Resume,
             NetStep::Addressing { until } if until <= now => {
                 return RoundStep::Failed(ProvisionError::NoDhcp);
             }
@@ -123,14 +123,10 @@ impl NetRound {
             return RoundStep::Failed(ProvisionError::Network);
         }
         match self.step {
-            NetStep::Waiting { until } if until <= now => self.scan(now, actions),
+            NetStep::Waiting { .. } => self.scan(now, actions),
             // The radio says nothing, so that nothing is known; it is told anew.
-            NetStep::Scanning { until } | NetStep::Joining { until, .. } if until <= now => self.wait(now),
-            NetStep::Scanning { .. }
-            | NetStep::Waiting { .. }
-            | NetStep::Joining { .. }
-            | NetStep::Addressing { .. }
-            | NetStep::Paused { .. } => {}
+            NetStep::Scanning { .. } | NetStep::Joining { .. } => self.wait(now),
+            NetStep::Addressing { .. } | NetStep::Paused { .. } => {}
         }
         RoundStep::Continue
     }
@@ -273,16 +269,16 @@ impl CloudRound {
         }
     }
 
+    /// Does what is due: [`poll_timeout`](Self::poll_timeout) has come.
     pub(super) fn on_timeout(&mut self, now: Instant, actions: &mut Actions) -> RoundStep {
         match self.step {
-            CloudStep::Paused { resume_at } if resume_at <= now => return RoundStep::Resume,
-            CloudStep::Paused { .. } => return RoundStep::Continue,
+            CloudStep::Paused { .. } => return RoundStep::Resume,
             CloudStep::Trying | CloudStep::Waiting { .. } => {}
         }
         if self.give_up_at <= now {
             return RoundStep::Failed(ProvisionError::Cloud);
         }
-        if matches!(self.step, CloudStep::Waiting { until } if until <= now) {
+        if matches!(self.step, CloudStep::Waiting { .. }) {
             self.step = CloudStep::Trying;
             push(actions, Action::OpenCloud);
         }

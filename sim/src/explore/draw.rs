@@ -2,7 +2,7 @@
 
 use firmware_core::random::{SplitMix64, fnv1a64};
 
-use crate::scenario::World;
+use crate::scenario::{Cloud, World};
 
 /// Faults of one run at most. More of them hide each other.
 const FAULTS_MAX: u64 = 8;
@@ -14,6 +14,10 @@ const FRAMES_MAX: u64 = 30;
 const RECORD_LEN: u64 = 450;
 /// A sector.
 const SECTOR_LEN: u64 = 4_096;
+/// A counter of milliseconds in 32 bits begins anew.
+const WRAP_MS: u64 = 1 << 32;
+/// It does so this long after a boot at most, when a device is still being set up.
+const WRAP_LEFT_MAX_MS: u64 = 120_000;
 
 /// The faults of one seed.
 pub(super) struct Plan {
@@ -57,9 +61,19 @@ enum Kind {
     CloudRevokes,
     LinkMtu,
     Held,
+    FlashDamage,
+    ClockDrift,
+    ClockWraps,
+    CloudRedirects,
+    PhoneHabit,
+    PhoneSystem,
+    PhoneWanders,
+    PhoneLeaves,
+    PhoneCrowds,
+    PhoneAsks,
 }
 
-const KINDS: [Kind; 33] = [
+const KINDS: [Kind; 43] = [
     Kind::Cut,
     Kind::Brownout,
     Kind::EraseFailure,
@@ -93,11 +107,22 @@ const KINDS: [Kind; 33] = [
     Kind::CloudRevokes,
     Kind::LinkMtu,
     Kind::Held,
+    Kind::FlashDamage,
+    Kind::ClockDrift,
+    Kind::ClockWraps,
+    Kind::CloudRedirects,
+    Kind::PhoneHabit,
+    Kind::PhoneSystem,
+    Kind::PhoneWanders,
+    Kind::PhoneLeaves,
+    Kind::PhoneCrowds,
+    Kind::PhoneAsks,
 ];
 
 /// States in which faults begin, the usual ones more often: what waits for a state that never comes holds up all
 /// that is armed behind it.
-const STATES: [&str; 9] = [
+const STATES: [&str; 10] = [
+    "wait-config",
     "configuring",
     "switch-to-sta",
     "connecting-net",
@@ -142,7 +167,8 @@ impl Kind {
     fn draw(self, world: &World, dice: &mut Dice) -> Option<String> {
         let device = dice.pick(&world.devices)?.name.as_str();
         let router = dice.pick(&world.routers).map(|router| router.name.as_str());
-        let cloud = dice.pick(&world.clouds).map(|cloud| cloud.name.as_str());
+        let cloud = dice.pick(&world.clouds);
+        let phone = dice.pick(&world.phones).map(|phone| phone.name.as_str());
         if let Some(fault) = self.own_fault(dice) {
             return Some(format!("  - {{ who: {device}, arm: {fault}, may_fail: true }}"));
         }
@@ -150,10 +176,12 @@ impl Kind {
             (Some(device), change)
         } else if let Some(change) = self.router_change(dice) {
             (Some(router?), change)
-        } else if let Some(change) = self.cloud_change(device, dice) {
-            (Some(cloud?), change)
+        } else if let Some(change) = self.cloud_change(device, cloud?, dice) {
+            (Some(cloud?.name.as_str()), change)
+        } else if let Some(action) = self.phone_action(dice) {
+            (Some(phone?), format!("phone: {action}"))
         } else {
-            (None, self.air_change(world, [device, router?, cloud?], dice)?)
+            (None, self.air_change([device, router?, cloud?.name.as_str(), phone?], dice)?)
         };
         let who = who.map_or_else(String::new, |who| format!("who: {who}, "));
         let at = dice.point(device);
@@ -183,7 +211,32 @@ impl Kind {
             Self::Reset => format!("power: {}", dice.word(&["watchdog", "brownout"])),
             Self::Button => {
                 let hold = dice.word(&["200ms", "4s", "9s", "11s", "40s"]);
-                format!("button: {{ hold: {hold} }}")
+                if dice.one_in(2) {
+                    format!("button: {{ hold: {hold} }}")
+                } else {
+                    let [first, more] = [1 + dice.below(60), 1 + dice.below(60)];
+                    let bounces = format!("[{first}ms, {}ms]", first + more);
+                    format!("button: {{ bouncing: {{ hold: {hold}, bounces: {bounces} }} }}")
+                }
+            }
+            Self::FlashDamage => match dice.below(8) {
+                0 => "flash: { fill: noise }".to_owned(),
+                1 => format!("flash: {{ fill: {} }}", dice.word(&["zeros", "erased"])),
+                _ => {
+                    // A record stands at the beginning of a sector.
+                    let byte = dice.below(2) * SECTOR_LEN + dice.below(RECORD_LEN);
+                    format!("flash: {{ flip: {{ byte: {byte}, bit: {} }} }}", dice.below(8))
+                }
+            },
+            Self::ClockDrift => {
+                // A quartz, one out of its range, and an oscillator without one.
+                let most = dice.pick(&[50, 1_000, 100_000]).copied().unwrap_or(1);
+                let sign = dice.word(&["", "-"]);
+                format!("clock: {{ drift_ppm: {sign}{} }}", 1 + dice.below(most))
+            }
+            Self::ClockWraps => {
+                let left = dice.below(WRAP_LEFT_MAX_MS);
+                format!("clock: {{ uptime: {}ms }}", WRAP_MS - left)
             }
             _ => return None,
         })
@@ -211,7 +264,11 @@ impl Kind {
             }
             Self::RouterDeauth => "router: { deauth: true }".to_owned(),
             Self::RouterFar => format!("router: {{ rssi: -{} }}", 40 + dice.below(60)),
-            Self::RouterMoves => format!("router: {{ channel: {} }}", 1 + dice.below(13)),
+            // The device does not hear the band of the last two.
+            Self::RouterMoves => match 1 + dice.below(15) {
+                channel @ ..14 => format!("router: {{ channel: {channel} }}"),
+                other => format!("router: {{ channel: {} }}", 36 + 4 * (other - 14)),
+            },
             Self::RouterSecurity => {
                 let security = dice.word(&["open", "wpa", "wpa2", "wpa3", "wpa2-wpa3", "wpa2-enterprise"]);
                 format!("router: {{ security: {security} }}")
@@ -226,7 +283,7 @@ impl Kind {
     }
 
     /// What changes about a cloud.
-    fn cloud_change(self, device: &str, dice: &mut Dice) -> Option<String> {
+    fn cloud_change(self, device: &str, cloud: &Cloud, dice: &mut Dice) -> Option<String> {
         Some(match self {
             Self::CloudPower => format!("cloud: {{ power: {} }}", dice.switch()),
             Self::CloudLogin => {
@@ -249,18 +306,72 @@ impl Kind {
                 let frame = dice.word(&["oversize", "id-zero", "unknown-command"]);
                 format!("cloud: {{ send: {frame} }}")
             }
-            Self::CloudRevokes => format!("cloud: {{ revoke_token: {device} }}"),
+            Self::CloudRevokes => {
+                let after = dice.word(&["", ", revoke_after: 30s"]);
+                format!("cloud: {{ revoke_token: {device}{after} }}")
+            }
+            // To itself, again and again.
+            Self::CloudRedirects => format!("cloud: {{ redirect_to: {} }}", cloud.hosts.first()?),
+            _ => return None,
+        })
+    }
+
+    /// What a phone does beside what it is about, or is like from now on.
+    fn phone_action(self, dice: &mut Dice) -> Option<String> {
+        let paths = ["/", "/board_info.json", "/wifi_scan.json", "/nowhere", "/config", "/generate_204"];
+        Some(match self {
+            Self::PhoneHabit => {
+                let habit = dice.word(&[
+                    "double-submit",
+                    "close-before-reply",
+                    "parallel-fetch",
+                    "slow-sender",
+                    "{ drip: 9 }",
+                    "random-mac",
+                ]);
+                format!("{{ behave: {{ habits: [{habit}] }} }}")
+            }
+            Self::PhoneSystem => {
+                let os = dice.word(&["ios", "android", "android-11", "windows"]);
+                let after = 1 + dice.below(60);
+                format!("{{ behave: {{ os: {os}, goes_cellular_after: {after}s }} }}")
+            }
+            Self::PhoneWanders => {
+                format!("{{ behave: {{ leaves_ap_after: {}s }} }}", 1 + dice.below(60))
+            }
+            Self::PhoneLeaves => "leave".to_owned(),
+            Self::PhoneCrowds => {
+                let count = 1 + dice.below(12);
+                match dice.below(3) {
+                    0 => format!("{{ parallel: {{ path: {}, count: {count} }} }}", dice.word(&paths)),
+                    _ => format!("{{ half-open: {count} }}"),
+                }
+            }
+            Self::PhoneAsks => match dice.below(5) {
+                0 => "browse".to_owned(),
+                1 => {
+                    let record = dice.word(&["a", "aaaa", "https"]);
+                    let name = dice.word(&["blynk.setup", "captive.apple.com"]);
+                    format!(
+                        "{{ lookup: {{ name: {name}, record: {record}, edns: true, expect_code: no-error }} }}"
+                    )
+                }
+                2 => format!("{{ request: {{ path: /, big_header: {} }} }}", 1 + dice.below(8_000)),
+                3 => {
+                    let count = 2 + dice.below(6);
+                    format!("{{ request: {{ path: {}, pipelined: {count} }} }}", dice.word(&paths))
+                }
+                _ => {
+                    let [method, path] = [dice.word(&["GET", "POST", "HEAD"]), dice.word(&paths)];
+                    format!("{{ request: {{ path: {path}, method: {method} }} }}")
+                }
+            },
             _ => return None,
         })
     }
 
     /// What changes about the air, between these and others.
-    fn air_change(
-        self,
-        world: &World,
-        [device, router, cloud]: [&str; 3],
-        dice: &mut Dice,
-    ) -> Option<String> {
+    fn air_change(self, [device, router, cloud, phone]: [&str; 4], dice: &mut Dice) -> Option<String> {
         Some(match self {
             Self::LinkLoss => format!("link: {{ loss_permille: {} }}", dice.below(400)),
             Self::LinkNoise => {
@@ -276,7 +387,7 @@ impl Kind {
             Self::LinkMtu => format!("link: {{ mtu: {} }}", 68 + dice.below(1_400)),
             Self::Partition => {
                 let [from, to] = match dice.below(4) {
-                    0 => [device, world.phones.first()?.name.as_str()],
+                    0 => [device, phone],
                     1 => [router, cloud],
                     _ => [device, router],
                 };

@@ -120,6 +120,8 @@ pub struct PhoneConfig {
 pub struct Phone {
     handset: Handset,
     activity: Option<Activity>,
+    /// What it does beside that. Nobody waits for what comes of it.
+    beside: Option<Activity>,
     probing: Option<Probing>,
     status: Status,
     /// Since when it has been in a network with an address.
@@ -138,10 +140,7 @@ impl Phone {
     /// A phone whose WiFi is off.
     pub fn new(config: PhoneConfig, seed: u64, now: Instant) -> Self {
         let mut random = SplitMix64::new(seed);
-        let traits = WifiTraits {
-            random_mac: config.behaviour.random_mac,
-            asks_for_portal: config.model.asks_for_portal(),
-        };
+        let traits = traits(config.model, config.behaviour);
         let wifi = Wifi::new(config.wifi_mac, traits, random.next_u64());
         let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now);
         let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
@@ -160,6 +159,7 @@ impl Phone {
         Self {
             handset,
             activity: None,
+            beside: None,
             probing: None,
             status: Status::Idle,
             up_since: None,
@@ -181,6 +181,15 @@ impl Phone {
         self.status = Status::Busy;
     }
 
+    /// Begins something beside the command under way, which goes on: another app, the system, a finger. It happens
+    /// only in a network that has been joined, and nothing is learnt from it.
+    pub fn beside(&mut self, now: Instant, command: Command) {
+        if let Some(beside) = &mut self.beside {
+            beside.abandon(&mut self.handset);
+        }
+        self.beside = Some(Activity::new(now, command));
+    }
+
     /// How far the last command is.
     pub fn status(&self) -> &Status {
         &self.status
@@ -191,9 +200,16 @@ impl Phone {
         &self.handset.observations
     }
 
-    /// Changes how the phone misbehaves from the next request on.
-    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+    /// Changes whose behaviour the phone has and how it misbehaves, from the next network and the next request on.
+    pub fn set_behaviour(&mut self, model: Model, behaviour: Behaviour) {
+        self.handset.config.model = model;
         self.handset.config.behaviour = behaviour;
+        self.handset.wifi.set_traits(traits(model, behaviour));
+    }
+
+    /// Whose behaviour it has, and how it misbehaves.
+    pub fn behaviour(&self) -> (Model, Behaviour) {
+        (self.handset.config.model, self.handset.config.behaviour)
     }
 
     /// Takes a frame that arrived; the next poll processes it. What arrives at a radio that is in no network
@@ -227,6 +243,7 @@ impl Phone {
             moved |= self.depart(now);
             self.poll_background(now);
             moved |= self.poll_activity(now);
+            moved |= self.poll_beside(now);
             // What arrived and what is said to it leave together.
             moved |= self.handset.cellular.poll_egress(now);
             moved |= self.handset.wifi.poll_egress(now);
@@ -257,8 +274,10 @@ impl Phone {
             wake = soonest(wake, Some(second.next_wake()));
         }
         wake = soonest(wake, self.departure().map(|(at, _)| at));
-        let activity = self.activity.as_ref().and_then(Activity::next_wake);
-        soonest(wake, activity).map(|at| at.max(now))
+        for activity in [&self.activity, &self.beside] {
+            wake = soonest(wake, activity.as_ref().and_then(Activity::next_wake));
+        }
+        wake.map(|at| at.max(now))
     }
 
     /// Notes which network the phone is in, and lets the system question a new one.
@@ -335,6 +354,30 @@ impl Phone {
         }
     }
 
+    fn poll_beside(&mut self, now: Instant) -> bool {
+        let Some(beside) = &mut self.beside else { return false };
+        let Handset { wifi, observations, events, .. } = &mut self.handset;
+        if !wifi.is_up() {
+            events.push(Event::GaveUp("it is in no network".to_owned()));
+            beside.abandon(&mut self.handset);
+            self.beside = None;
+            return true;
+        }
+        // What a device answers to this is no answer to the command under way.
+        let answered = (observations.http_status, core::mem::take(&mut observations.http_body));
+        let progress = beside.poll(now, &mut self.handset);
+        let Handset { observations, events, .. } = &mut self.handset;
+        (observations.http_status, observations.http_body) = answered;
+        match progress {
+            Progress::Pending => return false,
+            Progress::Moved => return true,
+            Progress::Done => {}
+            Progress::Failed(why) => events.push(Event::GaveUp(why)),
+        }
+        self.beside = None;
+        true
+    }
+
     fn poll_activity(&mut self, now: Instant) -> bool {
         let Some(activity) = &mut self.activity else { return false };
         match activity.poll(now, &mut self.handset) {
@@ -349,4 +392,9 @@ impl Phone {
         self.activity = None;
         true
     }
+}
+
+/// What of its behaviour concerns joining.
+fn traits(model: Model, behaviour: Behaviour) -> WifiTraits {
+    WifiTraits { random_mac: behaviour.random_mac, asks_for_portal: model.asks_for_portal() }
 }

@@ -116,6 +116,11 @@ impl Wifi {
         }
     }
 
+    /// Joins differently from the next time on.
+    pub(super) fn set_traits(&mut self, traits: WifiTraits) {
+        self.traits = traits;
+    }
+
     /// Begins to look for an access point; a network that is wanted and joined already is kept.
     pub(super) fn join(&mut self, now: Instant, wanted: Wanted, limit: Duration) {
         self.failed = None;

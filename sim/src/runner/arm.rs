@@ -5,9 +5,11 @@ use firmware_core::hal::ResetCause;
 use hil_link::cut_flash::Cut;
 use hil_link::watch::{self, AtPoint};
 
-use super::steps::CYCLE_PAUSE;
+use super::steps::{CYCLE_PAUSE, command_beside};
 use super::{Failure, Runner, StepError};
-use crate::scenario::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Name, Point, Power, Step, Verb};
+use crate::scenario::{
+    Arm, Armed, BrownoutPoint, CutPoint, Moment, Name, PhoneAction, Point, Power, Step, Verb,
+};
 use crate::trace::What;
 use crate::world::{DeviceNode, NodeId};
 
@@ -69,22 +71,21 @@ impl Runner<'_> {
             (Armed::Brownout(BrownoutPoint::RadioStart), _) => node.arm_brownout(),
             (Armed::EraseFailure, _) => node.arm_erase_failure(),
             (Armed::ScanFailure, _) => node.arm_scan_failure(),
-            (
-                Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
-                Some(point),
-            ) => {
+            (what, Some(point)) => {
                 let is_its_own = actor == Some(NodeId::Device(device));
-                let stops = matches!(arm.what, Armed::Power(Power::Off | Power::Cycle)) && is_its_own;
+                let stops = is_its_own
+                    && match what {
+                        Armed::Power(power) => matches!(power, Power::Off | Power::Cycle),
+                        Armed::Flash(change) => change.changes_content(),
+                        _ => false,
+                    };
                 let at_point = if stops { AtPoint::Stops } else { AtPoint::Continues };
                 if let Some(point) = watched(point) {
                     node.executor.queues().watch().arm(point, at_point);
                 }
             }
-            // The scenario's check has seen to it that these say when they happen.
-            (
-                Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
-                None,
-            ) => {}
+            // The scenario's check has seen to it that everything else says when it happens.
+            (_, None) => {}
         }
     }
 
@@ -152,14 +153,37 @@ impl Runner<'_> {
             (Armed::Button(button), Some(NodeId::Device(device))) => {
                 self.press(device, button);
             }
+            (Armed::Flash(change), Some(NodeId::Device(device))) => {
+                if change.changes_content() {
+                    self.stage.world.power_off(device);
+                    self.stage.world.power_on_at(self.stage.world.now() + CYCLE_PAUSE, device);
+                }
+                return self.change_flash(device, change);
+            }
+            (Armed::Clock(change), Some(NodeId::Device(device))) => self.change_clock(device, *change),
+            (Armed::Phone(action), Some(NodeId::Phone(phone))) => self.act_beside(phone, action),
             (Armed::Router(change), Some(NodeId::Router(router))) => self.change_router(router, change),
             (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => return self.change_cloud(cloud, change),
             (Armed::Link(change), _) => return self.change_link(change),
             // The rest happens in the device itself, or the scenario's check has refused it.
             (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, _) => {}
-            (Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_), _) => {}
+            (Armed::Power(_) | Armed::Button(_) | Armed::Flash(_) | Armed::Clock(_) | Armed::Phone(_), _) => {
+            }
+            (Armed::Router(_) | Armed::Cloud(_), _) => {}
         }
         Ok(())
+    }
+
+    /// Lets a phone do something beside what it is about.
+    fn act_beside(&mut self, phone: usize, action: &PhoneAction) {
+        if let PhoneAction::Behave(change) = action {
+            return self.change_phone(phone, change);
+        }
+        let now = self.stage.world.now();
+        if let Some((actor, command)) = self.stage.world.phones.get_mut(phone).zip(command_beside(action)) {
+            actor.beside(now, command);
+            self.stage.world.touch(NodeId::Phone(phone));
+        }
     }
 
     /// A story in which something armed has not happened does not tell what it was written for.
@@ -297,6 +321,14 @@ mod tests {
                 "arm: { link: { hold: { from: home, to: lamp } } }, at: { frame: 2, to: lamp }",
                 "device: connecting-cloud, joined: home, within: 2m",
             ),
+            (
+                "who: lamp, arm: { flash: { fill: noise } }, at: { frame: 1, to: lamp }",
+                "device: off, store: empty, within: 0s",
+            ),
+            (
+                "who: lamp, arm: { flash: { fill: noise } }, at: { frame: 1, to: lamp }",
+                "device: wait-config, within: 5s",
+            ),
             ("arm: { router: { power: off } }, at: { frame: 2, from: lamp }", "device: connecting-net"),
             ("arm: { router: { deauth: true } }, at: { frame: 2, to: lamp }", "device: connecting-net"),
             ("arm: { cloud: { power: off } }, at: { frame: 2, to: lamp }", "cloud: offline, within: 2m"),
@@ -308,6 +340,75 @@ mod tests {
             let then = format!("who: lamp, expect: {{ {then} }}");
             assert_eq!(failure(&[arm, write, fired, &then]), None, "{arm}");
         }
+    }
+
+    /// Half a second more than nine is ten for a clock that gains a tenth.
+    #[test]
+    fn a_clock_runs_faster_from_its_point_on() {
+        let hold = "who: lamp, button: { hold: 9500ms }";
+        let is_reset = "who: lamp, expect: { store: empty, within: 1s }";
+        let write = "cloud: { write: { device: lamp, pin: V2, value: 1 } }";
+        let fired = "who: lamp, expect: { fault: fired, within: 2m }";
+        assert!(failure(&[hold, is_reset]).is_some());
+        let arm = "who: lamp, arm: { clock: { drift_ppm: 100000 } }, at: { frame: 1, to: lamp }";
+        assert_eq!(failure(&[arm, write, fired, hold, is_reset]), None);
+        assert_eq!(failure(&["who: lamp, clock: { drift_ppm: 100000 }", hold, is_reset]), None);
+        let settle = "settle: 5m";
+        assert!(failure(&[arm, write, fired, settle, hold, is_reset]).is_some(), "settling sets it right");
+    }
+
+    /// What a phone says when it does this at the moment at which a device is asked for its networks.
+    #[track_caller]
+    fn beside(action: &str) -> String {
+        let text = format!(
+            "format: 1\ntitle: T\nworld:\n  routers: [{{ name: home, ssid: HomeNet, password: correct horse }}]\n\
+             \x20 phones: [{{ name: mine }}, {{ name: guest }}]\nsteps:\n  - power: on\n  - expect: {{ device: wait-config }}\n\
+             \x20 - {{ who: guest, phone: join }}\n\
+             \x20 - {{ who: guest, arm: {{ phone: {action} }}, at: {{ state: configuring }} }}\n\
+             \x20 - {{ who: mine, phone: {{ provision: {{ network: home }} }} }}\n"
+        );
+        let scenario = Scenario::parse("story.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+        let outcome = run(&scenario, &Harness::EXAMPLE, 1);
+        assert_eq!(outcome.failure, None, "{action}");
+        let entries = outcome.trace.entries().iter();
+        let said = entries.filter(|entry| outcome.trace.name(entry.actor) == "guest");
+        said.map(|entry| entry.what.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_phone_does_something_beside_what_it_is_about() {
+        for (action, said) in [
+            ("{ half-open: 2 }", "opens 2 connections and says nothing; 2 stand"),
+            ("browse", "GET / "),
+            ("{ request: { path: /nowhere } }", "404"),
+            ("{ parallel: { path: /board_info.json, count: 3 } }", "is answered 3 times"),
+            ("{ lookup: { name: blynk.setup, expect_code: no-error, expect_answers: 1 } }", "blynk.setup"),
+            ("leave", "leaves"),
+            ("{ behave: { leaves_ap_after: 1s } }", "by itself"),
+        ] {
+            let all = beside(action);
+            assert!(all.contains(said), "{action}: {all}");
+        }
+    }
+
+    #[test]
+    fn what_a_phone_does_beside_something_is_no_answer_to_it() {
+        let arm = "arm: { phone: { request: { path: /nowhere } } }, at: { state: configuring, of: lamp }, may_fail: true";
+        let steps = [
+            "who: lamp, button: { hold: 11s }",
+            arm,
+            "phone: { join-device: lamp }",
+            "phone: { request: { path: /board_info.json, expect_status: 200 } }",
+            "wait: 2s",
+            "expect: { http_status: 200, http_body: tmpl_id, within: 0s }, who: phone",
+            "who: lamp, expect: { fault: fired, within: 0s }",
+        ];
+        assert_eq!(failure(&steps), None);
+        let off = [
+            "arm: { phone: browse }, at: { frame: 1, to: lamp }",
+            "who: lamp, expect: { fault: fired, within: 2m }",
+        ];
+        assert_eq!(failure(&off), None, "in no network it just gives up");
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::cloud::{self, Behaviour, Cloud, CloudConfig, DeviceId, Directory, Old
 use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
-use crate::scenario::{self, Between, DhcpMode, DnsMode, Habit, LoginAnswer, Permille, PhoneOs, Scenario};
+use crate::scenario::{
+    self, Between, DhcpMode, DnsMode, FlashChange, Habit, LoginAnswer, Permille, PhoneOs, Scenario,
+};
 use crate::secrets::Secrets;
 use crate::target::Target;
 use crate::world::{AccessPoint, Clock, DeviceNode, LinkFaults, NodeId, World};
@@ -144,10 +146,10 @@ impl Stage {
     }
 
     /// Takes note that a device's flash has been changed from outside: what was known of it no longer holds.
-    pub(super) fn note_outside_change(&mut self, device: usize) {
+    pub(super) fn note_outside_change(&mut self, device: usize, change: &FlashChange) {
         self.stored.get_mut(device).into_iter().for_each(|stored| *stored = None);
         self.told.get_mut(device).into_iter().for_each(|told| *told = None);
-        self.guards.get_mut(device).into_iter().for_each(Guard::suspend);
+        self.guards.get_mut(device).into_iter().for_each(|guard| guard.note_outside_change(change));
         let holds = self.stored(device).cloned();
         self.changed_outside.get_mut(device).into_iter().for_each(|changed| *changed = holds.clone());
     }
@@ -233,13 +235,7 @@ impl Stage {
                 },
                 templates: vec![product.template_id().to_owned()],
                 ap_prefix: format!("{} ", product.vendor()),
-                model: match phone.os {
-                    PhoneOs::App => Model::App,
-                    PhoneOs::Ios => Model::Ios,
-                    PhoneOs::Android => Model::Android,
-                    PhoneOs::Android11 => Model::Android11,
-                    PhoneOs::Windows => Model::Windows,
-                },
+                model: phone_model(phone.os),
                 behaviour: behaviour(phone),
             };
             let phone = Phone::new(config, self.world.seed_of(name), Instant::ZERO);
@@ -357,9 +353,29 @@ impl Stage {
     }
 }
 
-fn behaviour(phone: &scenario::PhoneDevice) -> phone::Behaviour {
-    let has = |habit| phone.habits.contains(&habit);
-    let bytes_per_second = phone.habits.iter().find_map(|habit| match habit {
+pub(super) fn phone_model(os: PhoneOs) -> Model {
+    match os {
+        PhoneOs::App => Model::App,
+        PhoneOs::Ios => Model::Ios,
+        PhoneOs::Android => Model::Android,
+        PhoneOs::Android11 => Model::Android11,
+        PhoneOs::Windows => Model::Windows,
+    }
+}
+
+/// How a phone misbehaves as the scenario's world says.
+pub(super) fn behaviour(phone: &scenario::PhoneDevice) -> phone::Behaviour {
+    phone::Behaviour {
+        leaves_ap_after: phone.leaves_ap_after,
+        goes_cellular_after: phone.goes_cellular_after,
+        ..with_habits(&phone.habits)
+    }
+}
+
+/// A phone that has these habits and does nothing else that a clean client does not.
+pub(super) fn with_habits(habits: &[Habit]) -> phone::Behaviour {
+    let has = |habit| habits.contains(&habit);
+    let bytes_per_second = habits.iter().find_map(|habit| match habit {
         Habit::SlowSender => Some(SLOW_BYTES_PER_SECOND),
         Habit::Drip(rate) => Some(rate.0),
         Habit::DoubleSubmit | Habit::CloseBeforeReply | Habit::ParallelFetch | Habit::RandomMac => None,
@@ -370,8 +386,7 @@ fn behaviour(phone: &scenario::PhoneDevice) -> phone::Behaviour {
         bytes_per_second,
         parallel_board_info: has(Habit::ParallelFetch),
         random_mac: has(Habit::RandomMac),
-        leaves_ap_after: phone.leaves_ap_after,
-        goes_cellular_after: phone.goes_cellular_after,
+        ..phone::Behaviour::GOOD
     }
 }
 

@@ -1,12 +1,14 @@
-//! What changes about routers, clouds and the air, at once or when something armed happens.
+//! What changes about clocks, routers, clouds, phones and the air, at once or when something armed happens.
 
 use smoltcp::time::Duration;
 
-use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of};
+use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of, phone_model, with_habits};
 use super::{Runner, StepError};
 use crate::cloud::{self, Cloud, DeviceId};
+use crate::phone::Behaviour;
 use crate::scenario::{
-    AfterLogin, At, CloudChange, Heal, LinkChange, Name, RouterChange, StrangeFrame, Switch,
+    AfterLogin, At, ClockChange, CloudChange, Heal, LinkChange, Name, PhoneChange, RouterChange,
+    StrangeFrame, Switch,
 };
 use crate::world::{AccessPoint, LinkFaults, NodeId, World};
 
@@ -60,6 +62,29 @@ impl Runner<'_> {
             }
         }
         self.stage.world.touch(node);
+    }
+
+    pub(super) fn change_clock(&mut self, device: usize, change: ClockChange) {
+        if let Some(drift) = change.drift_ppm {
+            self.stage.world.set_drift(device, drift.0);
+        }
+        if let Some((node, uptime)) = self.stage.world.devices.get_mut(device).zip(change.uptime) {
+            node.set_uptime(uptime);
+        }
+    }
+
+    pub(super) fn change_phone(&mut self, phone: usize, change: &PhoneChange) {
+        let Some(actor) = self.stage.world.phones.get_mut(phone) else { return };
+        let (model, behaviour) = actor.behaviour();
+        let Behaviour { leaves_ap_after, goes_cellular_after, .. } = behaviour;
+        let behaviour = Behaviour {
+            leaves_ap_after: change.leaves_ap_after.or(leaves_ap_after),
+            goes_cellular_after: change.goes_cellular_after.or(goes_cellular_after),
+            ..change.habits.as_deref().map_or(behaviour, with_habits)
+        };
+        actor.set_behaviour(change.os.map_or(model, phone_model), behaviour);
+        // It may be time to leave.
+        self.stage.world.touch(NodeId::Phone(phone));
     }
 
     pub(super) fn change_link(&mut self, change: &LinkChange) -> Result<(), StepError> {

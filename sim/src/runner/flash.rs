@@ -47,7 +47,7 @@ impl Runner<'_> {
             *byte ^= 1 << flip.bit;
         }
         node.executor.set_flash(&content).map_err(unreachable)?;
-        self.stage.note_outside_change(device);
+        self.stage.note_outside_change(device, change);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::trace::{Event, State};
 
 use super::build::{Stage, passphrase_of, ssid};
-use crate::scenario::{PhoneAction, Scenario, Verb};
+use crate::scenario::{Arm, Armed, FlashChange, PhoneAction, Scenario, Verb};
 use crate::trace::What;
 use crate::world::NodeId;
 
@@ -106,14 +106,18 @@ pub(super) struct Guard {
     is_resetting: bool,
     /// Entries of the trace that have been looked at.
     trace_seen: usize,
-    /// Whether the flash has been changed from outside, after which it may hold anything.
-    is_suspended: bool,
+    /// Whether the flash has been damaged from outside, after which what it held may be gone.
+    is_damaged: bool,
+    /// Whether bytes have been written to it from outside, after which it may hold anything.
+    is_written: bool,
 }
 
 impl Guard {
-    /// Asks nothing any more of a flash that has been changed from outside.
-    pub(super) fn suspend(&mut self) {
-        self.is_suspended = true;
+    /// Asks less from now on of a flash that is changed from outside. Damage can take a record; it cannot make one that
+    /// nobody has sent, because records have checksums.
+    pub(super) fn note_outside_change(&mut self, change: &FlashChange) {
+        self.is_damaged = true;
+        self.is_written |= change.write.is_some();
     }
 }
 
@@ -127,7 +131,13 @@ pub(super) fn sent(scenario: &Scenario) -> Option<Vec<(Ssid, Passphrase)>> {
             }
             Verb::Phone(PhoneAction::Provision(provision)) => provision.credentials(&scenario.world),
             Verb::Phone(PhoneAction::Configure(_)) | Verb::Console(_) => return None,
-            Verb::Phone(PhoneAction::Request(request)) if request.path.starts_with("/config") => return None,
+            Verb::Phone(PhoneAction::Request(request))
+            | Verb::Arm(Arm { what: Armed::Phone(PhoneAction::Request(request)), .. })
+                if request.path.starts_with("/config?")
+                    || request.path.starts_with("/config") && request.body.is_some() =>
+            {
+                return None;
+            }
             _ => continue,
         };
         let credentials = credentials?;
@@ -140,21 +150,19 @@ impl Stage {
     /// Judges what a device has just done to its flash.
     pub(super) fn check_flash_change(&mut self, index: usize) -> Result<(), Broken> {
         let has_been_reset = self.note_reset(index);
-        if self.guards.get(index).is_some_and(|guard| guard.is_suspended) {
-            return Ok(());
-        }
+        let Some(&Guard { is_damaged, is_written, .. }) = self.guards.get(index) else { return Ok(()) };
         let name = self.world.trace.name(NodeId::Device(index)).to_owned();
         let Some(loaded) = self.stored(index).cloned() else { return Ok(()) };
         let held = loaded.trial.iter().map(|trial| &trial.config).chain(&loaded.valid);
         for config in held {
-            let Some(sent) = &self.sent else { break };
+            let Some(sent) = self.sent.as_ref().filter(|_| !is_written) else { break };
             if !sent.iter().any(|(ssid, password)| *ssid == config.ssid && *password == config.passphrase) {
                 return Err(STORED_WAS_SENT.broken(format!("{name} holds one that nobody has sent")));
             }
         }
         let Some(guard) = self.guards.get_mut(index) else { return Ok(()) };
         let had = std::mem::replace(&mut guard.valid, loaded.valid);
-        if had.is_some() && guard.valid.is_none() && !has_been_reset {
+        if had.is_some() && guard.valid.is_none() && !has_been_reset && !is_damaged {
             return Err(VALID_SURVIVES.broken(format!("{name} has lost its own")));
         }
         Ok(())

@@ -5,7 +5,7 @@ use firmware_core::hal::ResetCause;
 use firmware_core::trace::State;
 use smoltcp::time::Duration;
 
-use super::build::{Dhcp, Stage, dhcp_mode, link_faults, login_answer};
+use super::build::{Dhcp, Stage, behaviour, dhcp_mode, link_faults, login_answer, phone_model};
 use super::invariants::SETTLES;
 use super::{Runner, StepError};
 use crate::cloud::{Device, DeviceStatus};
@@ -93,8 +93,13 @@ impl Stage {
             cloud.set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
             self.world.touch(NodeId::Cloud(index));
         }
-        for device in 0..self.world.devices.len() {
-            self.world.power_on(device, ResetCause::PowerOn);
+        for (index, described) in scenario.world.phones.iter().enumerate() {
+            let Some(phone) = self.world.phones.get_mut(index) else { continue };
+            phone.set_behaviour(phone_model(described.os), behaviour(described));
+        }
+        for (index, described) in scenario.world.devices.iter().enumerate() {
+            self.world.set_drift(index, described.drift_ppm.map_or(0, |drift| drift.0));
+            self.world.power_on(index, ResetCause::PowerOn);
         }
     }
 

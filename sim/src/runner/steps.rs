@@ -46,8 +46,16 @@ impl Runner<'_> {
             }
             (Verb::Settle(within), _) => self.settle(*within),
             (Verb::Link(change), _) => self.change_link(change),
+            (Verb::Phone(PhoneAction::Behave(change)), Some(NodeId::Phone(phone))) => {
+                self.change_phone(phone, change);
+                Ok(())
+            }
             (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action, step.meanwhile),
             (Verb::Flash(change), Some(NodeId::Device(device))) => self.change_flash(device, change),
+            (Verb::Clock(change), Some(NodeId::Device(device))) => {
+                self.change_clock(device, *change);
+                Ok(())
+            }
             (Verb::Router(change), Some(NodeId::Router(router))) => {
                 self.change_router(router, change);
                 Ok(())
@@ -135,7 +143,6 @@ impl Runner<'_> {
             // The app finds the device by its prefix; the scenario's check saw to it that there is one.
             PhoneAction::Join => Command::Join { ap: None },
             PhoneAction::JoinDevice(device) => Command::Join { ap: self.device_ap(device.as_str()) },
-            PhoneAction::Leave => Command::Leave,
             PhoneAction::BoardInfo => Command::BoardInfo,
             PhoneAction::Scan => Command::ScanNetworks,
             PhoneAction::Configure(configure) => {
@@ -150,21 +157,23 @@ impl Runner<'_> {
                 None => self.provision(provision)?,
                 Some(tries) => return self.provision_until_online(phone, provision, tries.0),
             },
-            PhoneAction::Request(request) => {
-                expected_status = request.expect_status.map(|status| status.0);
-                Command::Request(http_request(request))
-            }
-            PhoneAction::Browse => Command::Browse,
-            PhoneAction::HalfOpen(count) => Command::HalfOpen(count.0),
-            PhoneAction::Parallel(parallel) => Command::Parallel {
-                request: phone::Request::get(parallel.path.value.as_str()),
-                count: parallel.count.0,
-                at_least: parallel.at_least.unwrap_or(parallel.count).0,
-            },
-            PhoneAction::Lookup(lookup) => Command::Query(query(lookup)),
             PhoneAction::WaitOnline => Command::WaitOnline { limit: phone::ONLINE_LIMIT },
             PhoneAction::Rename(name) => Command::Rename { name: name.clone() },
             PhoneAction::DeleteDevice => return self.delete_device_of(phone),
+            PhoneAction::Leave
+            | PhoneAction::Request(_)
+            | PhoneAction::Browse
+            | PhoneAction::HalfOpen(_)
+            | PhoneAction::Parallel(_)
+            | PhoneAction::Lookup(_)
+            | PhoneAction::Behave(_) => {
+                // What changes the phone itself is no command and has been done.
+                let Some(command) = command_beside(action) else { return Ok(()) };
+                if let PhoneAction::Request(request) = action {
+                    expected_status = request.expect_status.map(|status| status.0);
+                }
+                command
+            }
         };
         self.begin_command(phone, command, expected_status);
         if meanwhile { Ok(()) } else { self.finish_phone(phone) }
@@ -309,6 +318,23 @@ fn static_ip(fixed: StaticIp) -> DeviceStaticIp {
         dns: or_unset(fixed.dns),
         dns2: or_unset(fixed.dns2),
     }
+}
+
+/// What a phone does for an action that it can also do beside another.
+pub(super) fn command_beside(action: &PhoneAction) -> Option<Command> {
+    Some(match action {
+        PhoneAction::Leave => Command::Leave,
+        PhoneAction::Request(request) => Command::Request(http_request(request)),
+        PhoneAction::Browse => Command::Browse,
+        PhoneAction::HalfOpen(count) => Command::HalfOpen(count.0),
+        PhoneAction::Parallel(parallel) => Command::Parallel {
+            request: phone::Request::get(parallel.path.value.as_str()),
+            count: parallel.count.0,
+            at_least: parallel.at_least.unwrap_or(parallel.count).0,
+        },
+        PhoneAction::Lookup(lookup) => Command::Query(query(lookup)),
+        _ => return None,
+    })
 }
 
 fn http_request(request: &Request) -> phone::Request {

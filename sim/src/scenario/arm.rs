@@ -5,8 +5,10 @@ use serde::Deserialize;
 use smoltcp::time::Duration;
 
 use super::expect::DeviceState;
+use super::flash::FlashChange;
 use super::link::LinkChange;
-use super::step::{Button, CloudChange, Power, RouterChange};
+use super::phone::PhoneAction;
+use super::step::{Button, ClockChange, CloudChange, Power, RouterChange};
 use super::value::{self, At, DurationText, Name, Nth};
 
 /// Something that is prepared, and the point at which it happens.
@@ -36,6 +38,12 @@ pub enum Armed {
     Power(Power),
     /// A device's button is pressed, at the point that `at` names.
     Button(Button),
+    /// At the point that `at` names a device loses its power, finds its flash changed and has its power back.
+    Flash(FlashChange),
+    /// A device's clock changes, at the point that `at` names.
+    Clock(ClockChange),
+    /// A phone does something beside what it is about, at the point that `at` names. Nobody waits for what comes of it.
+    Phone(PhoneAction),
     /// A router changes, at the point that `at` names.
     Router(RouterChange),
     /// A cloud changes, at the point that `at` names.
@@ -54,6 +62,9 @@ impl Armed {
             Self::ScanFailure => "scan-failure",
             Self::Power(_) => "power",
             Self::Button(_) => "button",
+            Self::Flash(_) => "flash",
+            Self::Clock(_) => "clock",
+            Self::Phone(_) => "phone",
             Self::Router(_) => "router",
             Self::Cloud(_) => "cloud",
             Self::Link(_) => "link",

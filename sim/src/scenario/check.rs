@@ -10,12 +10,10 @@ use super::expect::Expect;
 use super::flash::FlashChange;
 use super::link::{Between, Heal, LinkChange};
 use super::node::Node;
-use super::step::{
-    Bouncing, Button, CloudChange, Configure, PhoneAction, Provision, Request, RouterChange, Step, StepText,
-    VERBS, Verb,
-};
+use super::phone::{Configure, PhoneAction, PhoneChange, Provision, Request};
+use super::step::{Bouncing, Button, ClockChange, CloudChange, RouterChange, Step, StepText, VERBS, Verb};
 use super::value::{At, Host, HostPort, Name};
-use super::world::{Cloud, NetworkSecurity, PhoneDevice, PhoneOs, Router, World};
+use super::world::{Cloud, NetworkSecurity, PhoneOs, Router, World};
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
 use crate::executor::FLASH_LEN;
 
@@ -112,7 +110,10 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
     check_unique(points.filter_map(|point| point.name.as_ref()), "name")?;
     routers.iter().try_for_each(check_router)?;
     link.partition.as_ref().map_or(Ok(()), |between| check_between(between, world))?;
-    phones.iter().try_for_each(check_phone)?;
+    for phone in phones {
+        check_cellular(phone.goes_cellular_after.is_some(), phone.os)
+            .map_err(|(message, hint)| Complaint::at(&phone.name, message, hint))?;
+    }
     clouds.iter().filter_map(|cloud| cloud.redirect_to.as_ref()).try_for_each(|to| check_redirect(to, world))
 }
 
@@ -135,10 +136,11 @@ fn check_unique<'a, T: Ord + fmt::Display + 'a>(
     Ok(())
 }
 
-fn check_phone(phone: &PhoneDevice) -> Result<(), Complaint> {
-    if phone.goes_cellular_after.is_some() && phone.os == PhoneOs::App {
+/// A phone goes cellular when it has found out that there is no internet.
+fn check_cellular(goes: bool, os: PhoneOs) -> Result<(), (&'static str, &'static str)> {
+    if goes && os == PhoneOs::App {
         let message = "this phone does not find out whether there is the internet";
-        return Err(Complaint::at(&phone.name, message, "add `os: android`, `ios` or `windows`"));
+        return Err((message, "add `os: android`, `ios` or `windows`"));
     }
     Ok(())
 }
@@ -233,8 +235,8 @@ fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
         ),
     })?;
     let check = Check { place: &place, world };
-    check.verb(&verb)?;
     let actor = check.actor(who, &verb)?;
+    check.verb(&verb, actor.as_ref())?;
     if meanwhile && !matches!(verb, Verb::Phone(_)) {
         return Err(check.complaint("only what a phone does can go on meanwhile", "leave out `meanwhile`"));
     }
@@ -303,17 +305,18 @@ impl Check<'_> {
         Complaint::at(self.place, message, hint)
     }
 
-    fn verb(&self, verb: &Verb) -> Result<(), Complaint> {
+    fn verb(&self, verb: &Verb, actor: Option<&Name>) -> Result<(), Complaint> {
         match verb {
             Verb::Power(_) => Ok(()),
             Verb::Button(button) => self.button(button),
             Verb::Console(line) => self.console(line),
             Verb::Flash(change) => self.flash(change),
-            Verb::Phone(action) => self.phone(action),
+            Verb::Clock(change) => self.clock(*change),
+            Verb::Phone(action) => self.phone(action, actor),
             Verb::Router(change) => self.router(change),
             Verb::Cloud(change) => self.cloud(change),
             Verb::Link(change) => self.link(change),
-            Verb::Arm(arm) => self.armed(&arm.what),
+            Verb::Arm(arm) => self.armed(&arm.what, actor),
             Verb::Expect(expect) => self.expect(expect),
             Verb::Wait(time) if time.total_millis() == 0 => {
                 Err(self.complaint("there is nothing to wait for", ""))
@@ -350,8 +353,9 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn phone(&self, action: &PhoneAction) -> Result<(), Complaint> {
+    pub(super) fn phone(&self, action: &PhoneAction, actor: Option<&Name>) -> Result<(), Complaint> {
         match action {
+            PhoneAction::Behave(change) => self.behave(change, actor),
             PhoneAction::Join => self.one_device("phone: { join-device: .. }"),
             PhoneAction::JoinDevice(device) => self.known(device, Kind::Device),
             PhoneAction::Configure(configure) => {
@@ -395,6 +399,18 @@ impl Check<'_> {
         }
     }
 
+    fn behave(&self, change: &PhoneChange, actor: Option<&Name>) -> Result<(), Complaint> {
+        if *change == PhoneChange::default() {
+            return Err(
+                self.complaint("nothing changes about the phone", "such as `habits: [double-submit]`")
+            );
+        }
+        let phone = self.world.phones.iter().find(|phone| Some(&phone.name.value) == actor);
+        let os = change.os.or(phone.map(|phone| phone.os)).unwrap_or_default();
+        check_cellular(change.goes_cellular_after.is_some(), os)
+            .map_err(|(message, hint)| self.complaint(message, hint))
+    }
+
     fn one_device(&self, way: &str) -> Result<(), Complaint> {
         match self.world.devices.as_slice() {
             [_] => Ok(()),
@@ -421,7 +437,7 @@ impl Check<'_> {
         }
     }
 
-    fn flash(&self, change: &FlashChange) -> Result<(), Complaint> {
+    pub(super) fn flash(&self, change: &FlashChange) -> Result<(), Complaint> {
         if *change == FlashChange::default() {
             return Err(self.complaint("nothing changes about the flash", ""));
         }
@@ -437,6 +453,13 @@ impl Check<'_> {
             Some(flip) if flip.bit > 7 => Err(self.complaint("a byte has the bits 0 to 7", "")),
             Some(_) | None => Ok(()),
         }
+    }
+
+    pub(super) fn clock(&self, change: ClockChange) -> Result<(), Complaint> {
+        if change == ClockChange::default() {
+            return Err(self.complaint("nothing changes about the clock", "such as `drift_ppm: 50`"));
+        }
+        Ok(())
     }
 
     pub(super) fn router(&self, change: &RouterChange) -> Result<(), Complaint> {

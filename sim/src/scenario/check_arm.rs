@@ -29,7 +29,9 @@ impl Kind {
 
     pub(super) fn of(verb: &Verb) -> Option<Self> {
         match verb {
-            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Flash(_) => Some(Self::Device),
+            Verb::Power(_) | Verb::Button(_) | Verb::Console(_) | Verb::Flash(_) | Verb::Clock(_) => {
+                Some(Self::Device)
+            }
             Verb::Arm(Arm { what, .. }) => Self::of_armed(what),
             Verb::Expect(expect) if expect.is_of_phone() => Some(Self::Phone),
             Verb::Expect(_) => Some(Self::Device),
@@ -47,7 +49,10 @@ impl Kind {
             | Armed::EraseFailure
             | Armed::ScanFailure
             | Armed::Power(_)
-            | Armed::Button(_) => Some(Self::Device),
+            | Armed::Button(_)
+            | Armed::Flash(_)
+            | Armed::Clock(_) => Some(Self::Device),
+            Armed::Phone(_) => Some(Self::Phone),
             Armed::Router(_) => Some(Self::Router),
             Armed::Cloud(_) => Some(Self::Cloud),
             Armed::Link(_) => None,
@@ -83,14 +88,22 @@ impl Kind {
 }
 
 impl Check<'_> {
-    pub(super) fn armed(&self, armed: &Armed) -> Result<(), Complaint> {
+    pub(super) fn armed(&self, armed: &Armed, actor: Option<&Name>) -> Result<(), Complaint> {
         match armed {
             Armed::Cut(_)
             | Armed::Brownout(_)
             | Armed::EraseFailure
             | Armed::ScanFailure
             | Armed::Power(_) => Ok(()),
+            Armed::Clock(change) => self.clock(*change),
             Armed::Button(button) => self.button(button),
+            Armed::Flash(change) => self.flash(change),
+            Armed::Phone(action) if action.is_beside() => self.phone(action, actor),
+            Armed::Phone(_) => {
+                let hint = "what can be armed is `leave`, `browse`, `request`, `parallel`, `half-open`, `lookup` and \
+                            `behave`";
+                Err(self.complaint("a phone does not do this beside what it is about", hint))
+            }
             Armed::Router(change) => self.router(change),
             Armed::Cloud(change) => self.cloud(change),
             Armed::Link(change) => self.link(change),
@@ -111,14 +124,23 @@ impl Check<'_> {
                 Err(Complaint::at(&at, message, "leave out `at`, or arm `power: off`"))
             }
             (
-                Armed::Power(_) | Armed::Button(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_),
+                Armed::Power(_)
+                | Armed::Button(_)
+                | Armed::Flash(_)
+                | Armed::Clock(_)
+                | Armed::Phone(_)
+                | Armed::Router(_)
+                | Armed::Cloud(_)
+                | Armed::Link(_),
                 None,
             ) => {
                 let hint = "add `at: { state: running }` or `at: { frame: 12, to: device }`";
                 Err(self.complaint("this does not say when it happens", hint))
             }
-            (Armed::Power(_) | Armed::Button(_), Some(at)) => self.point(&at, actor).map(Some),
-            (Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => {
+            (Armed::Power(_) | Armed::Button(_) | Armed::Flash(_) | Armed::Clock(_), Some(at)) => {
+                self.point(&at, actor).map(Some)
+            }
+            (Armed::Phone(_) | Armed::Router(_) | Armed::Cloud(_) | Armed::Link(_), Some(at)) => {
                 self.point(&at, None).map(Some)
             }
         }

@@ -4,12 +4,13 @@ use super::arm::{Arm, Armed, BrownoutPoint, Moment, Point};
 use super::credential::{Secret, Ssid};
 use super::expect::{ApState, Connectivity, Expect, FaultState, Presence, StoreState};
 use super::link::{Heal, LinkChange};
+use super::phone::{Configure, DnsRecord, Lookup, PhoneAction, PhoneChange, Provision, TokenChoice};
 use super::step::{
-    AfterLogin, Bouncing, Button, CloudChange, Configure, DnsRecord, Lookup, PhoneAction, Power, Provision,
-    RouterChange, Step, StrangeFrame, Switch, TokenChoice, Verb,
+    AfterLogin, Bouncing, Button, ClockChange, CloudChange, Power, RouterChange, Step, StrangeFrame, Switch,
+    Verb,
 };
 use super::value::{At, Count, Name, spoken};
-use super::world::{CertificateKind, DhcpMode, DnsMode, LoginAnswer};
+use super::world::{CertificateKind, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs};
 
 impl Step {
     /// The step in one line of English, without secrets: `phone joins the device's access point`.
@@ -37,6 +38,7 @@ impl Verb {
             Self::Button(button) => button.describe(),
             Self::Console(line) => format!("gets `{}` typed on its console", starred_console(line)),
             Self::Flash(change) => change.describe(),
+            Self::Clock(change) => change.describe(),
             Self::Router(change) => change.describe(),
             Self::Cloud(change) => change.describe(),
             Self::Link(change) => change.describe(),
@@ -93,7 +95,53 @@ impl PhoneAction {
             Self::WaitOnline => "waits until the cloud sees the device online".to_owned(),
             Self::Rename(name) => format!("names the device {name}"),
             Self::DeleteDevice => "deletes the device from the account".to_owned(),
+            Self::Behave(change) => change.describe(),
         }
+    }
+}
+
+impl PhoneChange {
+    fn describe(&self) -> String {
+        let Self { os, habits, leaves_ap_after, goes_cellular_after } = self;
+        let mut words = Vec::new();
+        words.extend(os.map(|os| {
+            let words = match os {
+                PhoneOs::App => "asks no network for the internet any more",
+                PhoneOs::Ios => "asks each network for the internet as iOS does",
+                PhoneOs::Android => "asks each network for the internet as Android does",
+                PhoneOs::Android11 => "asks each network for the internet and its portal as Android 11 does",
+                PhoneOs::Windows => "asks each network for the internet as Windows does",
+            };
+            words.to_owned()
+        }));
+        words.extend(habits.as_ref().filter(|habits| habits.is_empty()).map(|_| "has no habits".to_owned()));
+        words.extend(habits.iter().flatten().map(|habit| match habit {
+            Habit::DoubleSubmit => "sends each configuration twice".to_owned(),
+            Habit::CloseBeforeReply => "closes before the reply to a configuration".to_owned(),
+            Habit::ParallelFetch => "fetches the board info twice at once".to_owned(),
+            Habit::SlowSender => "sends slowly".to_owned(),
+            Habit::Drip(rate) => format!("sends {rate} bytes a second"),
+            Habit::RandomMac => "joins each time with another MAC address".to_owned(),
+        }));
+        words.extend(leaves_ap_after.map(|time| format!("leaves each access point after {}", spoken(time))));
+        words.extend(
+            goes_cellular_after.map(|time| format!("leaves one without the internet after {}", spoken(time))),
+        );
+        format!("from now on {}", listed(&words))
+    }
+}
+
+impl ClockChange {
+    fn describe(self) -> String {
+        let mut words = Vec::new();
+        words.extend(self.drift_ppm.map(|drift| match drift.0 {
+            0 => "has a clock that is right".to_owned(),
+            drift @ 1.. => format!("has a clock that gains {drift} µs in a second"),
+            drift => format!("has a clock that loses {} µs in a second", drift.unsigned_abs()),
+        }));
+        words
+            .extend(self.uptime.map(|time| format!("begins its next life at an uptime of {}", spoken(time))));
+        listed(&words)
     }
 }
 
@@ -395,6 +443,12 @@ impl Arm {
             Armed::ScanFailure => "will fail its next scan".to_owned(),
             Armed::Power(power) => power.describe().to_owned(),
             Armed::Button(button) => button.describe(),
+            Armed::Flash(change) if change.changes_content() => {
+                format!("loses power, {} and gets it back", change.describe())
+            }
+            Armed::Flash(change) => change.describe(),
+            Armed::Clock(change) => change.describe(),
+            Armed::Phone(action) => action.describe(),
             Armed::Router(change) => change.describe(),
             Armed::Cloud(change) => change.describe(),
             Armed::Link(change) => change.describe(),

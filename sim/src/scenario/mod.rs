@@ -18,6 +18,7 @@ mod expect;
 mod flash;
 mod link;
 mod node;
+mod phone;
 mod product;
 mod schema;
 mod step;
@@ -37,12 +38,15 @@ pub use error::ScenarioError;
 pub use expect::{ApState, Connectivity, DeviceState, Expect, FaultState, Presence, StoreState};
 pub use flash::{Fill, FlashChange, FlashWrite, FlipBit, HexBytes};
 pub use link::{Between, Heal, LinkChange, OneWay};
+pub use phone::{
+    Configure, DnsCode, DnsRecord, Lookup, Parallel, PhoneAction, PhoneChange, Provision, Request, StaticIp,
+    TokenChoice,
+};
 pub use product::{DEFAULT_PRODUCT, ProductOverrides};
 pub use schema::schema;
 pub use step::{
-    AfterLogin, Bouncing, Button, CloudChange, Configure, DnsCode, DnsRecord, Lookup, Parallel, PhoneAction,
-    PinWrite, Power, Provision, Request, RouterChange, StaticIp, Step, StrangeFrame, Switch, TokenChoice,
-    Verb,
+    AfterLogin, Bouncing, Button, ClockChange, CloudChange, PinWrite, Power, RouterChange, Step,
+    StrangeFrame, Switch, Verb,
 };
 pub(crate) use value::parse_duration;
 pub use value::{

@@ -190,7 +190,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_step_has_exactly_one_verb() {
-    let verbs = "the verbs are `power`, `phone`, `button`, `console`, `flash`, `router`, `cloud`, `link`, `expect`, `wait`, `arm`, `settle`";
+    let verbs = "the verbs are `power`, `phone`, `button`, `console`, `flash`, `clock`, `router`, `cloud`, `link`, `expect`, `wait`, `arm`, `settle`";
     check_step("  - poewr: on\n", 5, "unknown verb `poewr`", "did you mean `power`?");
     check_step("  - fly: high\n", 5, "unknown verb `fly`", verbs);
     check_step("  - who: device\n", 5, "this step has no verb", verbs);

@@ -5,26 +5,52 @@ use smoltcp::time::{Duration, Instant};
 const PPM: i128 = 1_000_000;
 
 /// How a device's time follows from the world's. Both are 0 when the story begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Clock {
     drift_ppm: i32,
+    /// Since when it runs at this rate, by the world and by itself.
+    since: Since,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Since {
+    world: Instant,
+    device: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(0)
+    }
 }
 
 impl Clock {
     /// A clock that gains so many microseconds in a second, or loses them; -999,999 is the slowest there is.
     pub const fn new(drift_ppm: i32) -> Self {
-        Self { drift_ppm }
+        Self { drift_ppm, since: Since { world: Instant::ZERO, device: Instant::ZERO } }
+    }
+
+    /// The same clock, which goes on from what it shows at a time of the world at another rate.
+    #[must_use]
+    pub fn with_drift(self, world: Instant, drift_ppm: i32) -> Self {
+        Self { drift_ppm, since: Since { world, device: self.device_time(world) } }
+    }
+
+    /// How many microseconds it gains in a second.
+    pub const fn drift_ppm(self) -> i32 {
+        self.drift_ppm
     }
 
     /// What it shows at a time of the world.
     pub fn device_time(self, world: Instant) -> Instant {
-        at_micros((i128::from(world.total_micros()) * self.rate()).div_euclid(PPM))
+        let passed = micros_between(self.since.world, world) * self.rate();
+        after_micros(self.since.device, passed.div_euclid(PPM))
     }
 
     /// When it first shows this time or a later one.
     pub fn world_time(self, device: Instant) -> Instant {
-        let (micros, rate) = (i128::from(device.total_micros()) * PPM, self.rate());
-        at_micros((micros + rate - 1).div_euclid(rate))
+        let (passed, rate) = (micros_between(self.since.device, device) * PPM, self.rate());
+        after_micros(self.since.world, (passed + rate - 1).div_euclid(rate))
     }
 
     /// The first time of the device that is not before `world` any more, for work that must be done before it.
@@ -38,8 +64,12 @@ impl Clock {
     }
 }
 
-fn at_micros(micros: i128) -> Instant {
-    Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+fn micros_between(from: Instant, to: Instant) -> i128 {
+    i128::from(to.total_micros()) - i128::from(from.total_micros())
+}
+
+fn after_micros(from: Instant, micros: i128) -> Instant {
+    Instant::from_micros(i64::try_from(i128::from(from.total_micros()) + micros).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -47,6 +77,12 @@ mod tests {
     use super::*;
 
     const DRIFTS: [i32; 7] = [-100_000, -200, -1, 0, 1, 200, 100_000];
+
+    /// Each drift from the beginning, and from a moment later on.
+    fn clocks() -> impl Iterator<Item = Clock> {
+        let later = |drift| Clock::new(777).with_drift(Instant::from_micros(1_234), drift);
+        DRIFTS.into_iter().flat_map(move |drift| [Clock::new(drift), later(drift)])
+    }
 
     #[test]
     fn a_clock_gains_or_loses() {
@@ -57,8 +93,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_goes_on_from_what_it_shows_at_another_rate() {
+        let minute = Duration::from_secs(60);
+        let [first, second, third] = [1, 2, 3].map(|count| Instant::ZERO + minute * count);
+        let clock = Clock::new(100_000).with_drift(first, -100_000).with_drift(second, 0);
+        assert_eq!(clock.device_time(second), Instant::from_secs(66 + 54));
+        assert_eq!(clock.device_time(third), Instant::from_secs(66 + 54 + 60));
+        assert_eq!(clock.world_time(Instant::from_secs(66 + 54 + 60)), third);
+    }
+
+    #[test]
     fn a_time_of_the_device_has_come_when_the_world_says_so_and_not_before() {
-        for clock in DRIFTS.map(Clock::new) {
+        for clock in clocks() {
             for micros in (0_i64..5_000).chain(4_294_967_290_000..4_294_967_291_000) {
                 let device = Instant::from_micros(micros);
                 let world = clock.world_time(device);
@@ -73,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_done_before_a_limit_is_done_before_the_world_gets_there() {
-        for clock in DRIFTS.map(Clock::new) {
+        for clock in clocks() {
             for micros in 1_i64..5_000 {
                 let world = Instant::from_micros(micros);
                 let last = clock.device_limit(world) - Duration::from_micros(1);

@@ -108,6 +108,20 @@ impl DeviceNode {
         self
     }
 
+    /// Lets its clock gain so many microseconds in a second from now on, or lose them; returns whether that is new.
+    pub(super) fn set_drift(&mut self, now: Instant, drift_ppm: i32) -> bool {
+        let is_new = self.clock.drift_ppm() != drift_ppm;
+        if is_new {
+            self.clock = self.clock.with_drift(now, drift_ppm);
+        }
+        is_new
+    }
+
+    /// Lets its millisecond counter start here from its next boot on.
+    pub fn set_uptime(&mut self, uptime: Duration) {
+        self.uptime = uptime;
+    }
+
     /// Its station address.
     pub fn mac(&self) -> EthernetAddress {
         self.mac

@@ -286,6 +286,15 @@ impl World {
         }
     }
 
+    /// Lets a device's clock gain so many microseconds in a second from now on, or lose them.
+    pub fn set_drift(&mut self, device: usize, drift_ppm: i32) {
+        let Some(node) = self.devices.get_mut(device) else { return };
+        if node.set_drift(self.now, drift_ppm) {
+            // What it waits for comes sooner or later now.
+            self.touch(NodeId::Device(device));
+        }
+    }
+
     /// Changes the level of a device's button, now or later.
     pub fn set_button(&mut self, at: Instant, device: usize, down: bool) {
         self.queue.schedule(at, Event::Button { device, down });

@@ -239,6 +239,31 @@ fn a_login_ends_what_was_wrong() {
     assert_eq!(bench.after(online()).machine.last_error(), None);
 }
 
+#[test]
+fn many_access_points_that_are_full_prove_nothing_about_the_key() {
+    let mut bench = bench(Stage::TrialScanning);
+    for last in 1..=6 {
+        bench.give(&Input::ScanDone(Some(point(last))));
+        bench.give(&refused(JoinFailure::Refused));
+        assert_eq!((bench.machine.last_error(), bench.wait().as_str()), (None, "scan"));
+    }
+}
+
+#[test]
+fn the_round_after_a_pause_has_its_whole_window() {
+    let mut net = bench(Stage::NetPaused);
+    assert_eq!((net.wait().as_str(), net.due_in()), ("scan", Some(20_000)));
+    // Found and refused again and again, it is looked for until the window of fifty seconds closes.
+    let from = net.elapsed();
+    while !net.wait().starts_with("close failed") {
+        net.give(&heard(-50));
+        net.give(&refused(JoinFailure::Refused));
+    }
+    assert_eq!(net.elapsed() - from, 50_000);
+    let mut cloud = bench(Stage::CloudPaused);
+    assert_eq!((cloud.wait().as_str(), cloud.due_in()), ("cloud", Some(50_000)));
+}
+
 /// Fails one round for a valid configuration and returns the pause after it, in milliseconds.
 fn fail_round(bench: &mut Bench) -> i64 {
     for miss in missed() {
