@@ -91,6 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn a_new_scan_begins_with_nothing() {
+        let mut list = ScanList::new();
+        list.add(network("old", 1, -40));
+        list.clear();
+        assert_eq!(list.networks(), []);
+    }
+
+    #[test]
     fn the_strongest_come_first_and_equals_keep_their_order() {
         check(
             &[("far", 1, -80), ("b", 2, -60), ("near", 3, -40), ("a", 4, -60)],

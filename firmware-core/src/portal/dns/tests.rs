@@ -153,6 +153,14 @@ fn the_longest_name_is_answered() {
 }
 
 #[test]
+fn a_label_has_63_bytes_at_most() {
+    for (len, flags, counts) in [(63, OK, [1, 1, 0, 0]), (64, FORMERR, [0; 4])] {
+        let question = question(&"x".repeat(len), TYPE_A, CLASS_IN);
+        check(&query([1, 0, 0, 0], &[&question]), Names::Every, flags, counts);
+    }
+}
+
+#[test]
 fn other_classes_and_operations_are_declined() {
     let chaos = question("blynk.setup", TYPE_A, 3);
     check(&query([1, 0, 0, 0], &[&chaos]), Names::Every, REFUSED, [1, 0, 0, 0]);

@@ -95,6 +95,18 @@ fn multipart_values_are_taken_byte_for_byte() {
 }
 
 #[test]
+fn a_boundary_has_one_to_seventy_bytes() {
+    for (len, expected) in [(0, None), (1, Some(b"home")), (70, Some(b"home")), (71, None), (72, None)] {
+        let boundary = "b".repeat(len);
+        let content_type = format!("multipart/form-data; boundary=\"{boundary}\"");
+        let part = "Content-Disposition: form-data; name=ssid\r\n\r\nhome\r\n";
+        let body = format!("--{boundary}\r\n{part}--{boundary}--");
+        let form = request(b"", content_type.as_bytes(), body.as_bytes());
+        assert_eq!(get(&form, "ssid").as_deref(), expected.map(|value| value.as_slice()), "{len} bytes");
+    }
+}
+
+#[test]
 fn a_part_that_was_cut_does_not_count() {
     let body = b"--x\r\nContent-Disposition: form-data; name=pass\r\n\r\nhalf a passphra";
     assert_eq!(get(&request(b"", b"multipart/form-data; boundary=x", body), "pass"), None);

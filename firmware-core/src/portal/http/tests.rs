@@ -46,6 +46,15 @@ fn requests_of_many_clients_are_understood() {
 }
 
 #[test]
+fn only_head_asks_for_an_answer_without_a_body() {
+    for (method, expected) in [("HEAD", true), ("GET", false), ("POST", false)] {
+        let bytes = format!("{method} / HTTP/1.1\r\n\r\n");
+        let Parse::Request(request) = parse_all(bytes.as_bytes()) else { panic!("{bytes}") };
+        assert_eq!(request.is_head(), expected, "{method}");
+    }
+}
+
+#[test]
 fn sloppy_line_ends_are_tolerated() {
     check("\r\n\nGET / HTTP/1.1\nHost: x\n\n", "GET", "/", "", "");
 }
@@ -83,6 +92,10 @@ fn what_is_not_http_is_refused() {
         b"GET /config?ssid=My Net HTTP/1.1\r\n\r\n",
         b"GET / http/1.1\r\n\r\n",
         b"GET / HTTP/1.1 \r\n\r\n",
+        b" / HTTP/1.1\r\n\r\n",
+        b"GET  HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.x\r\n\r\n",
+        b"GET / HTTP/x.1\r\n\r\n",
         b"G(T / HTTP/1.1\r\n\r\n",
         b"CONNECT example.com:443 HTTP/1.1\r\n\r\n",
         b"GET /\rx HTTP/1.1\r\n\r\n",

@@ -68,6 +68,12 @@ fn check(content: Content, status: &str, media_type: &str, body: &str) {
 }
 
 #[test]
+fn only_the_list_of_networks_holds_on_to_a_scan() {
+    assert!(Response::new(Content::WifiScan, false).lists_networks());
+    assert!(!Response::new(Content::BoardInfo, false).lists_networks());
+}
+
+#[test]
 fn board_info_is_one_line_in_edgents_order() {
     check(
         Content::BoardInfo,
