@@ -40,6 +40,19 @@ fn trial(number: u8, attempts_left: u8) -> Loaded {
     Loaded { trial: Some(Trial { config: config(number), attempts_left }), ..Loaded::default() }
 }
 
+/// The device loads first. A store that did not would still not write over what it has not looked at.
+#[test]
+fn a_store_that_has_not_looked_yet_looks_before_it_writes() {
+    for ops in [&[SaveValid(1)][..], &[SaveValid(1), SaveValid(2)]] {
+        let (_, mut flash) = after(ops);
+        let kept = u8::try_from(ops.len()).unwrap();
+        assert_eq!(Store::new().apply(&mut flash, SaveTrial(3)), Ok(()));
+        check(&mut flash, Loaded { valid: Some(config(kept)), ..trial(3, 3) });
+        assert_eq!(Store::new().apply(&mut flash, Accept), Ok(()));
+        check(&mut flash, valid(3));
+    }
+}
+
 #[test]
 fn a_failed_erase_keeps_the_valid_configuration_and_is_reported() {
     let (mut store, mut flash) = after(&[SaveValid(1), SaveValid(2)]);
