@@ -12,6 +12,8 @@ const WEIGHT_EXPONENT_MAX: u64 = 6;
 const FRAMES_MAX: u64 = 30;
 /// A record has 440 bytes, with room for what stands behind it.
 const RECORD_LEN: u64 = 450;
+/// What a record and its marks take of its sector, with room for what stands behind them.
+const SLOT_USED_LEN: u64 = 520;
 /// A sector.
 const SECTOR_LEN: u64 = 4_096;
 /// A counter of milliseconds in 32 bits begins anew.
@@ -224,7 +226,7 @@ impl Kind {
                 1 => format!("flash: {{ fill: {} }}", dice.word(&["zeros", "erased"])),
                 _ => {
                     // A record stands at the beginning of a sector.
-                    let byte = dice.below(2) * SECTOR_LEN + dice.below(RECORD_LEN);
+                    let byte = dice.below(2) * SECTOR_LEN + dice.below(SLOT_USED_LEN);
                     format!("flash: {{ flip: {{ byte: {byte}, bit: {} }} }}", dice.below(8))
                 }
             },
