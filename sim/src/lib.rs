@@ -3,6 +3,7 @@
 
 pub mod actor;
 pub mod buffers;
+pub mod capture;
 pub mod cli;
 pub mod cloud;
 mod dns;

@@ -30,6 +30,7 @@ Examples:
   hil run first.yaml -vv                  with the device's console
   hil run first.yaml --seed 0x2a          another roll of every dice: addresses, ports, jitter, losses
   hil run first.yaml --pace real          as slowly as it would be on a desk
+  hil run first.yaml --pcap first.pcapng  with all frames in a file for Wireshark
   hil run --target qemu                   with the device on an emulated processor
   hil run --target board --port /dev/ttyACM0
                                           with the device on a board that runs `virtual-radio`
@@ -148,6 +149,9 @@ pub(super) struct RunArguments {
     /// Writes the hash of each scenario's exact trace there, to be held against another build or machine.
     #[arg(long, value_name = "FILE")]
     pub(super) hashes: Option<PathBuf>,
+    /// Writes every frame of one scenario there as each actor saw it, for Wireshark (pcapng).
+    #[arg(long, value_name = "FILE")]
+    pub(super) pcap: Option<PathBuf>,
     /// Writes the story and the exact trace of each scenario that passes beside its file.
     #[arg(long)]
     pub(super) update: bool,

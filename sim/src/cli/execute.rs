@@ -7,8 +7,9 @@ use smoltcp::time::{Duration, Instant};
 
 use super::arguments::RunArguments;
 use super::files::Case;
+use crate::capture::Recording;
 use crate::golden;
-use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, run_on};
+use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, record_on, run_on};
 use crate::target::Target;
 use crate::text::words_of_panic;
 use crate::trace::Trace;
@@ -25,6 +26,8 @@ pub(super) struct Report {
     pub(super) snapshots: Snapshots,
     /// What happened; there is none after a crash.
     pub(super) trace: Option<Trace>,
+    /// Every frame, where they are asked for.
+    pub(super) recording: Option<Recording>,
     /// The hash of the exact trace, where it is asked for.
     pub(super) hash: Option<u64>,
 }
@@ -37,6 +40,7 @@ impl Report {
         skipped: None,
         snapshots: Snapshots::Untouched,
         trace: None,
+        recording: None,
         hash: None,
     };
 }
@@ -73,15 +77,32 @@ pub(super) enum Snapshots {
     Written,
 }
 
+/// How a case is run.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    seed: u64,
+    /// Whether snapshots are written.
+    update: bool,
+    /// Whether every frame is kept.
+    records: bool,
+}
+
+impl How {
+    pub(super) fn of(arguments: &RunArguments) -> Self {
+        let RunArguments { seed, update, pcap, .. } = arguments;
+        Self { seed: *seed, update: *update, records: pcap.is_some() }
+    }
+}
+
 /// Runs a case. `watch` is told the virtual time as it passes.
 pub(super) fn execute(
     case: &Case,
     target: &dyn Target,
     harness: &Harness,
-    seed: u64,
-    update: bool,
+    how: How,
     watch: &mut dyn FnMut(Instant),
 ) -> Report {
+    let How { seed, update, records } = how;
     if let Some(why) = target.refuses(&case.scenario) {
         return Report { skipped: Some(why), ..Report::NOTHING };
     }
@@ -90,7 +111,8 @@ pub(super) fn execute(
         true
     };
     // A panic in one product's code must not end the run of all other cases. Nothing of the run is used after.
-    let run = AssertUnwindSafe(|| run_on(target, &case.scenario, harness, seed, &mut watch_on));
+    let run = if records { record_on } else { run_on };
+    let run = AssertUnwindSafe(|| run(target, &case.scenario, harness, seed, &mut watch_on));
     match catch_unwind(run) {
         Ok(outcome) => judge(case, outcome, seed, update),
         Err(payload) => {
@@ -100,7 +122,7 @@ pub(super) fn execute(
 }
 
 fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
-    let Outcome { trace, elapsed, failure, .. } = outcome;
+    let Outcome { trace, elapsed, failure, recording, .. } = outcome;
     let result = match failure {
         Some(failure) => Err(Fault::Step(failure)),
         None if update => write_snapshots(case, &trace).map_err(Fault::Snapshot),
@@ -111,7 +133,7 @@ fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
         Ok(snapshots) => (snapshots, None),
         Err(fault) => (Snapshots::Untouched, Some(fault)),
     };
-    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace), hash: None }
+    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace), recording, hash: None }
 }
 
 fn write_snapshots(case: &Case, trace: &Trace) -> io::Result<Snapshots> {
@@ -135,6 +157,8 @@ mod tests {
     use crate::scenario::{Scenario, starter};
     use crate::target::Sim;
 
+    const HOW: How = How { seed: DEFAULT_SEED, update: false, records: false };
+
     struct NoBoards;
 
     impl Target for NoBoards {
@@ -151,7 +175,7 @@ mod tests {
     fn what_the_target_refuses_is_skipped_and_neither_passes_nor_fails() {
         let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
         let case = Case { path: "story.yaml".into(), scenario };
-        let report = execute(&case, &NoBoards, &Harness::EXAMPLE, DEFAULT_SEED, false, &mut |_| {});
+        let report = execute(&case, &NoBoards, &Harness::EXAMPLE, HOW, &mut |_| {});
         assert_eq!(report.skipped.as_deref(), Some("1 device is too many"));
         assert!(report.fault.is_none() && report.trace.is_none());
     }
@@ -161,7 +185,7 @@ mod tests {
         let harness = Harness { application: || panic!("boom"), ..Harness::EXAMPLE };
         let scenario = Scenario::parse("story.yaml", starter()).unwrap_or_else(|error| panic!("{error}"));
         let case = Case { path: "story.yaml".into(), scenario };
-        let report = execute(&case, &Sim, &harness, DEFAULT_SEED, false, &mut |_| {});
+        let report = execute(&case, &Sim, &harness, HOW, &mut |_| {});
         assert!(matches!(report.fault, Some(Fault::Crash(words)) if words == "boom"));
     }
 }

@@ -211,5 +211,5 @@ pub(super) fn merge(arguments: &MergeArguments, screen: &mut Screen) -> Result<E
 
 fn write_json(path: &Path, results: &Results) -> Result<(), Trouble> {
     let text = serde_json::to_string_pretty(results).unwrap_or_default();
-    write_file(path, &format!("{text}\n"))
+    write_file(path, format!("{text}\n"))
 }

@@ -136,10 +136,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 /// Writes a file, and the folder that it stands in.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Trouble> {
+pub(super) fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Trouble> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let made = if folder.as_os_str().is_empty() { Ok(()) } else { fs::create_dir_all(&folder) };
-    made.and_then(|()| fs::write(path, text)).map_err(|error| {
+    made.and_then(|()| fs::write(path, content)).map_err(|error| {
         Trouble::misuse(
             format!("{} cannot be written: {error}", path.display()),
             "choose a place where you may write",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -11,8 +12,8 @@ use std::time::Instant as WallClock;
 use smoltcp::time::{Duration, Instant};
 
 use super::arguments::{Pace, RunArguments, TargetName};
-use super::execute::{Report, execute};
-use super::files::{Case, load, resolve, write_file};
+use super::execute::{How, Report, execute};
+use super::files::{Case, load, quoted, resolve, write_file};
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
 use super::target::prepare;
@@ -37,13 +38,19 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
             "name one file: hil run FILE --pace real",
         ));
     }
+    if arguments.pcap.is_some() && (paths.len() != 1 || !told) {
+        return Err(Trouble::misuse(
+            "a capture holds the frames of one scenario",
+            "name one file: hil run FILE --pcap FILE.pcapng",
+        ));
+    }
     let target = prepare(arguments, screen)?;
     screen.say(headline(arguments, paths.len()));
     let (cases, bad) = load(paths, harness, screen);
     let mut summary = Summary::new(&cases, bad);
     match told {
         _ if cases.is_empty() => {}
-        true => tell_all(&cases, &mut summary, arguments, &*target, harness, screen),
+        true => tell_all(&cases, &mut summary, arguments, &*target, harness, screen)?,
         false => list(&cases, &mut summary, arguments, &*target, harness, screen),
     }
     if let Some(path) = &arguments.hashes {
@@ -80,16 +87,35 @@ fn tell_all(
     target: &dyn Target,
     harness: &Harness,
     screen: &mut Screen,
-) {
+) -> Result<(), Trouble> {
     let started = WallClock::now();
     for case in cases {
         let mut report = tell(case, arguments, target, harness, screen);
+        if let Some(path) = &arguments.pcap {
+            write_capture(path, case, &report, arguments.seed, screen)?;
+        }
         report.take_hash(arguments);
         summary.count(&report);
     }
     if cases.len() > 1 {
         summary.finish(wall_time(started), arguments, screen);
     }
+    Ok(())
+}
+
+fn write_capture(
+    path: &Path,
+    case: &Case,
+    report: &Report,
+    seed: u64,
+    screen: &mut Screen,
+) -> Result<(), Trouble> {
+    let Some((recording, trace)) = report.recording.as_ref().zip(report.trace.as_ref()) else {
+        return Ok(());
+    };
+    write_file(path, recording.to_pcapng(&case.scenario, seed, trace))?;
+    screen.say(format_args!("all frames are in {}; open it in Wireshark", quoted(path)));
+    Ok(())
 }
 
 fn tell(
@@ -108,7 +134,7 @@ fn tell(
     let started = WallClock::now();
     let mut shown_at = started;
     let mut events = 0_u32;
-    let report = execute(case, target, harness, arguments.seed, arguments.update, &mut |now| {
+    let report = execute(case, target, harness, How::of(arguments), &mut |now| {
         events = events.wrapping_add(1);
         if events.is_multiple_of(EVENTS_PER_LOOK) && shown_at.elapsed().as_millis() >= PROGRESS_EVERY_MS {
             shown_at = WallClock::now();
@@ -167,8 +193,7 @@ fn list(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { break };
-                    let mut report =
-                        execute(case, target, harness, arguments.seed, arguments.update, &mut |_| {});
+                    let mut report = execute(case, target, harness, How::of(arguments), &mut |_| {});
                     report.take_hash(arguments);
                     // Traces of many cases at once are large, and a line does not tell them.
                     report.trace = None;

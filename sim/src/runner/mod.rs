@@ -24,6 +24,7 @@ use firmware_core::product::Product;
 use firmware_core::trace::Event;
 use smoltcp::time::Duration;
 
+use crate::capture::Recording;
 use crate::scenario::{Scenario, Step};
 use crate::target::{Sim, Target};
 use crate::trace::{Trace, What};
@@ -88,6 +89,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// How many of the things that were armed have happened.
     pub happened: usize,
+    /// Every frame, of a run that was recorded.
+    pub recording: Option<Recording>,
     /// Why the scenario failed, if it did.
     pub failure: Option<Failure>,
 }
@@ -96,7 +99,13 @@ impl Outcome {
     /// A run that could not begin.
     fn failed(why: String) -> Self {
         let failure = Failure::of_the_run(why, None);
-        Self { trace: Trace::default(), elapsed: Duration::ZERO, happened: 0, failure: Some(failure) }
+        Self {
+            trace: Trace::default(),
+            elapsed: Duration::ZERO,
+            happened: 0,
+            recording: None,
+            failure: Some(failure),
+        }
     }
 }
 
@@ -157,20 +166,45 @@ pub fn run_on(
     seed: u64,
     watch: &mut dyn FnMut(Instant) -> bool,
 ) -> Outcome {
-    let stage = match Stage::build(target, scenario, harness, seed) {
-        Ok(stage) => stage,
-        Err(why) => return Outcome::failed(why),
-    };
+    match Stage::build(target, scenario, harness, seed) {
+        Ok(stage) => play(scenario, stage, watch),
+        Err(why) => Outcome::failed(why),
+    }
+}
+
+/// Runs a scenario as [`run_on`] does, and keeps every frame.
+pub fn record_on(
+    target: &dyn Target,
+    scenario: &Scenario,
+    harness: &Harness,
+    seed: u64,
+    watch: &mut dyn FnMut(Instant) -> bool,
+) -> Outcome {
+    match Stage::build(target, scenario, harness, seed) {
+        Ok(mut stage) => {
+            stage.world.capture = Some(Box::default());
+            play(scenario, stage, watch)
+        }
+        Err(why) => Outcome::failed(why),
+    }
+}
+
+fn play(scenario: &Scenario, stage: Stage, watch: &mut dyn FnMut(Instant) -> bool) -> Outcome {
     let mut look = |stage: &mut Stage| watch(stage.world.now());
     let mut runner = Runner::new(scenario, stage, &mut look);
     let failure = runner.play().err().or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let happened = runner.happened;
+    let recording = runner.stage.world.capture.take().map(|capture| {
+        let Stage { secrets, raw_secrets, .. } = &runner.stage;
+        let texts = secrets.iter().map(|secret| secret.as_bytes().to_vec());
+        capture.finish(&texts.chain(raw_secrets.iter().cloned()).collect::<Vec<_>>())
+    });
     let mut trace = runner.stage.world.trace;
     trace.sort();
     // A secret that is told is worse than a step that fails.
     let failure = check_secrets(&trace, &runner.stage.secrets).or(failure);
-    Outcome { trace, elapsed, happened, failure }
+    Outcome { trace, elapsed, happened, recording, failure }
 }
 
 /// No secret may appear in anything that a run says.
@@ -290,6 +324,9 @@ impl<'a> Runner<'a> {
             let at = self.stage.world.now();
             let actor = step.actor.as_ref().and_then(|name| self.stage.node(name.as_str()));
             self.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), What::Step(number));
+            if let Some(capture) = &mut self.stage.world.capture {
+                capture.begin_step(number);
+            }
             match self.step(number, step) {
                 Ok(()) => {}
                 Err(StepError::Unmet(_)) if step.may_fail => {}

@@ -22,6 +22,8 @@ pub(super) struct Delivery {
     port: Port,
     /// How often its receiver had started when it was sent, if that is a device: a restart misses it.
     boots: u32,
+    /// Which of all frames it is, from 0.
+    number: usize,
     frame: Frame,
 }
 
@@ -29,6 +31,9 @@ impl World {
     /// Sends a frame at a time that may lie a little ahead, when a device has been writing flash.
     pub(super) fn send(&mut self, at: Instant, from: NodeId, port: Port, frame: Frame) {
         self.trace.push_frame(at, &frame);
+        if let Some(capture) = &mut self.capture {
+            capture.send(at, from, port, &frame);
+        }
         let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
         let mut receivers = std::mem::take(&mut self.receivers);
         receivers.clear();
@@ -60,9 +65,11 @@ impl World {
             NodeId::Device(index) => self.devices.get(index).map_or(0, DeviceNode::boots),
             NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => 0,
         };
-        let Self { queue, link, .. } = self;
+        let Self { queue, link, trace, .. } = self;
+        // It has been counted already.
+        let number = trace.frame_count() as usize - 1;
         let mut deliver = |delay, frame| {
-            queue.schedule(at + delay, Event::Deliver(Delivery { from, to, port, boots, frame }));
+            queue.schedule(at + delay, Event::Deliver(Delivery { from, to, port, boots, number, frame }));
         };
         match port {
             Port::Air => link.carry(frame, deliver),
@@ -86,7 +93,7 @@ impl World {
                 return self.link.keep(way, delivery);
             }
         }
-        let Delivery { to, port, boots, frame, .. } = delivery;
+        let Delivery { to, port, boots, number, frame, .. } = delivery;
         if port == Port::Air && !self.air.hears(self.now, to) {
             self.trace.push(self.now, to, What::FrameMissed);
             return;
@@ -101,24 +108,34 @@ impl World {
                     self.trace.push(self.now, to, What::FrameMissed);
                     return;
                 }
+                self.note_received(to, port, number, &frame);
             }
             NodeId::Phone(index) => {
+                self.note_received(to, port, number, &frame);
                 if let Some(phone) = self.phones.get_mut(index) {
                     phone.handle_frame(self.now, port, frame);
                 }
             }
             NodeId::Router(index) => {
+                self.note_received(to, port, number, &frame);
                 if let Some(router) = self.routers.get_mut(index) {
                     router.handle_frame(self.now, port, frame);
                 }
             }
             NodeId::Cloud(index) => {
+                self.note_received(to, port, number, &frame);
                 if let Some(cloud) = self.clouds.get_mut(index) {
                     cloud.handle_frame(self.now, port, frame);
                 }
             }
         }
         self.agenda.make_due(to);
+    }
+
+    fn note_received(&mut self, to: NodeId, port: Port, number: usize, frame: &[u8]) {
+        if let Some(capture) = &mut self.capture {
+            capture.receive(self.now, to, port, number, frame);
+        }
     }
 
     /// Lets frames go on that were kept back between two nodes, in their order; `false` when none were to be.

@@ -25,6 +25,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
 use crate::actor::Outbox;
+use crate::capture::Capture;
 use crate::cloud::{self, Cloud};
 use crate::phone::{self, Phone};
 use crate::router::{self, Router};
@@ -112,6 +113,8 @@ pub struct World {
     receivers: Vec<NodeId>,
     follow: Vec<Follow>,
     error: Option<WorldError>,
+    /// Every frame, where somebody wants to see them. A pointer, because mostly nobody does.
+    pub(crate) capture: Option<Box<Capture>>,
 }
 
 impl World {
@@ -137,6 +140,7 @@ impl World {
             receivers: Vec::new(),
             follow: Vec::new(),
             error: None,
+            capture: None,
         }
     }
 

@@ -1,0 +1,168 @@
+//! What a run leaves behind for other programs: the capture of each scenario holds no secret and changes nothing of
+//! the run, and Wireshark's `tshark` reads in it what the trace says.
+//!
+//! `tshark` is optional. Without it those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI, they
+//! fail instead.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use firmware_core::trace::Event;
+use hil_sim::phone;
+use hil_sim::runner::{DEFAULT_SEED, Harness, Outcome, record_on, run};
+use hil_sim::scenario::{PhoneAction, Scenario, Secret, Verb};
+use hil_sim::target::Sim;
+use hil_sim::trace::{Trace, What};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set where everything optional must be there.
+const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
+/// Cases whose captures are read: a setup, one with many requests, one with two devices, one with a noisy line.
+const READ: [&str; 5] = [
+    "setup/first-setup",
+    "portal/name-server-answers",
+    "portal/pipelined-requests",
+    "setup/two-devices",
+    "portal/uneven-air",
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let files = scenarios::files().expect("the folder of scenarios can be read");
+    let mut trials = Vec::new();
+    for file in files {
+        let name = scenarios::name(&file);
+        if READ.contains(&name.as_str()) {
+            let file = file.clone();
+            let trial = Trial::test(format!("{name} in tshark"), move || check_in_tshark(&file));
+            let (missing, must) = (tshark_version().is_none(), std::env::var_os(REQUIRE_ALL).is_some());
+            trials.push(match missing {
+                true => trial.with_kind("skipped: tshark is missing").with_ignored_flag(!must),
+                false => trial,
+            });
+        }
+        trials.push(Trial::test(format!("{name} tells no secret"), move || check_secrets(&file)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn record(file: &Path) -> Result<(Scenario, Outcome, Vec<u8>), Failed> {
+    let scenario = Scenario::load(file).map_err(|error| Failed::from(error.to_string()))?;
+    let outcome = record_on(&Sim, &scenario, &Harness::EXAMPLE, DEFAULT_SEED, &mut |_| true);
+    let recording = outcome.recording.as_ref().ok_or("the run was not recorded")?;
+    let capture = recording.to_pcapng(&scenario, DEFAULT_SEED, &outcome.trace);
+    Ok((scenario, outcome, capture))
+}
+
+/// The command with which a device logs in, its id, and the length of a token, as they stand before the token.
+const LOGIN: [u8; 5] = [29, 0, 1, 0, 32];
+
+fn check_secrets(file: &Path) -> Result<(), Failed> {
+    let (scenario, outcome, capture) = record(file)?;
+    let unrecorded = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
+    if unrecorded.trace.hash() != outcome.trace.hash() {
+        return Err("a run that is recorded is another run".into());
+    }
+    if record(file)?.2 != capture {
+        return Err("the same run leaves another capture".into());
+    }
+    for secret in secrets(&scenario) {
+        if capture.windows(secret.len()).any(|bytes| bytes == secret) {
+            return Err("a password stands in the capture".into());
+        }
+    }
+    let logins = capture.windows(LOGIN.len() + 32).filter_map(|bytes| bytes.strip_prefix(&LOGIN));
+    match logins.into_iter().find(|token| token.iter().any(|byte| *byte != b'*')) {
+        Some(_) => Err("a token stands in the capture".into()),
+        None => Ok(()),
+    }
+}
+
+/// The passwords that a scenario names, as they are and as a query holds them. A short one stands in many a word.
+fn secrets(scenario: &Scenario) -> Vec<Vec<u8>> {
+    let mut secrets: Vec<&Secret> =
+        scenario.world.routers.iter().filter_map(|router| Some(&router.password.as_ref()?.value)).collect();
+    for step in &scenario.steps {
+        match &step.verb {
+            Verb::Phone(PhoneAction::Configure(configure)) => secrets.extend(&configure.password),
+            Verb::Phone(PhoneAction::Provision(provision)) => secrets.extend(&provision.password),
+            _ => {}
+        }
+    }
+    let long = secrets.into_iter().map(Secret::expose).filter(|secret| secret.len() >= 8);
+    long.flat_map(|secret| {
+        let encoded = secret.iter().flat_map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
+            _ => format!("%{byte:02X}").into_bytes(),
+        });
+        [secret.to_vec(), encoded.collect()]
+    })
+    .collect()
+}
+
+fn tshark_version() -> Option<()> {
+    let output = Command::new("tshark").arg("--version").output().ok()?;
+    output.status.success().then_some(())
+}
+
+/// What `tshark` shows of a field in the packets that a filter lets through, one line for each.
+fn tshark(capture: &Path, filter: &str, field: &str) -> Result<Vec<String>, Failed> {
+    let output = Command::new("tshark")
+        .args(["-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r"])
+        .arg(capture)
+        .args(["-Y", filter, "-T", "fields", "-e", field])
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("tshark: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+fn check_in_tshark(file: &Path) -> Result<(), Failed> {
+    let (scenario, outcome, bytes) = record(file)?;
+    let folder = tempfile::tempdir()?;
+    let capture = folder.path().join("capture.pcapng");
+    std::fs::write(&capture, bytes)?;
+    for wrong in ["_ws.malformed", "tcp.checksum.status == 0", "ip.checksum.status == 0", "!frame.comment"] {
+        compare(wrong, &tshark(&capture, wrong, "frame.number")?, &[])?;
+    }
+    for device in &scenario.world.devices {
+        let name = device.name.as_str();
+        let answers = told(&outcome.trace, name, |what| match what {
+            What::Device(Event::Request { status, .. }) if *status > 0 => Some(status.to_string()),
+            _ => None,
+        });
+        // What a device sends is seen at its own radio first; all else Wireshark takes for a repetition.
+        let filter = format!("http.response && frame.interface_name == \"{name}\"");
+        // Several answers in one packet stand in one line.
+        let seen = tshark(&capture, &filter, "http.response.code")?;
+        let seen: Vec<String> = seen.iter().flat_map(|line| line.split(',')).map(str::to_owned).collect();
+        compare("statuses of HTTP answers", &seen, &answers)?;
+    }
+    let addresses: Vec<String> = scenario
+        .world
+        .phones
+        .iter()
+        .flat_map(|phone| {
+            told(&outcome.trace, phone.name.as_str(), |what| match what {
+                What::Phone(phone::Event::Address(address)) => Some(address.to_string()),
+                _ => None,
+            })
+        })
+        .collect();
+    let filter = "dhcp.option.dhcp == 5 && ip.src == 192.168.4.1 && frame.packet_flags_direction == 1";
+    compare("addresses that phones were given", &tshark(&capture, filter, "dhcp.ip.your")?, &addresses)
+}
+
+/// What an actor has told of one kind.
+fn told(trace: &Trace, actor: &str, of: impl Fn(&What) -> Option<String>) -> Vec<String> {
+    let entries = trace.entries().iter().filter(|entry| trace.name(entry.actor) == actor);
+    entries.filter_map(|entry| of(&entry.what)).collect()
+}
+
+fn compare(what: &str, seen: &[String], expected: &[String]) -> Result<(), Failed> {
+    if seen == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: tshark sees {seen:?}, and it should be {expected:?}").into())
+}

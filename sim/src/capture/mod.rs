@@ -1,0 +1,137 @@
+//! Every frame of a run as each actor saw it, for Wireshark.
+//!
+//! A frame is there once at its sender, when it left, and once at each receiver that took it, when it arrived: one
+//! that was lost on the way is seen by its sender alone. Passwords and tokens are starred in a capture
+//! ([`redact`]), because captures are sent to others.
+
+mod pcapng;
+mod redact;
+
+use std::collections::BTreeMap;
+
+use smoltcp::time::Instant;
+
+use crate::actor::Port;
+use crate::scenario::Scenario;
+use crate::stack::Frame;
+use crate::trace::Trace;
+use crate::world::NodeId;
+use pcapng::{Direction, Packet};
+
+/// The frames of a run.
+#[derive(Default, Debug)]
+pub struct Capture {
+    /// As they were sent, in their order.
+    sent: Vec<Frame>,
+    sightings: Vec<Sighting>,
+    /// The step of the scenario that is being carried out, from 1.
+    step: usize,
+}
+
+/// A frame at one of its ends.
+#[derive(Debug)]
+struct Sighting {
+    at: Instant,
+    node: NodeId,
+    port: Port,
+    /// Which of those that were sent.
+    number: usize,
+    step: usize,
+    /// `None` at the sender; else what became of its bytes on the way: place and flipped bits.
+    received: Option<Vec<(usize, u8)>>,
+}
+
+impl Capture {
+    /// Takes note that a step begins.
+    pub(crate) fn begin_step(&mut self, number: usize) {
+        self.step = number;
+    }
+
+    /// Takes a frame that leaves its sender.
+    pub(crate) fn send(&mut self, at: Instant, node: NodeId, port: Port, frame: &Frame) {
+        let (number, step) = (self.sent.len(), self.step);
+        self.sent.push(frame.clone());
+        self.sightings.push(Sighting { at, node, port, number, step, received: None });
+    }
+
+    /// Takes the frame that was sent as the `number`th, from 0, as it reaches a receiver.
+    pub(crate) fn receive(&mut self, at: Instant, node: NodeId, port: Port, number: usize, frame: &[u8]) {
+        let Some(sent) = self.sent.get(number) else { return };
+        let changes = sent.iter().zip(frame).enumerate().filter(|(_, (sent, got))| sent != got);
+        let received = Some(changes.map(|(place, (sent, got))| (place, sent ^ got)).collect());
+        self.sightings.push(Sighting { at, node, port, number, step: self.step, received });
+    }
+
+    /// What may be shown of it. `secrets` are the run's own, beside those that are known by where they stand.
+    pub(crate) fn finish(mut self, secrets: &[Vec<u8>]) -> Recording {
+        redact::redact(&mut self.sent, secrets);
+        // A device that writes flash is ahead of the others.
+        self.sightings.sort_by_key(|sighting| sighting.at);
+        Recording(self)
+    }
+}
+
+/// The frames of a run that is over, without secrets.
+#[derive(Debug)]
+pub struct Recording(Capture);
+
+impl Recording {
+    /// The frames as a pcapng file: an interface for each end at which they can be seen, and with each packet the
+    /// step during which it was there.
+    pub fn to_pcapng(&self, scenario: &Scenario, seed: u64, trace: &Trace) -> Vec<u8> {
+        let Capture { sent, sightings, .. } = &self.0;
+        let interfaces: BTreeMap<(NodeId, Port), u32> = trace
+            .actors()
+            .flat_map(|(node, _)| ports(node).iter().map(move |port| (node, *port)))
+            .zip(0..)
+            .collect();
+        let mut file = pcapng::File::new(&format!("{}, seed {seed}", scenario.title));
+        for (node, port) in interfaces.keys() {
+            file.add_interface(&vantage_name(trace.name(*node), *node, *port));
+        }
+        let comments: Vec<String> = (1..)
+            .zip(&scenario.steps)
+            .map(|(number, step)| format!("step {number}: {}", step.describe()))
+            .collect();
+        for sighting in sightings {
+            let Some((interface, sent)) =
+                interfaces.get(&(sighting.node, sighting.port)).zip(sent.get(sighting.number))
+            else {
+                continue;
+            };
+            let mut bytes = sent.clone();
+            for (place, bits) in sighting.received.iter().flatten() {
+                bytes.get_mut(*place).into_iter().for_each(|byte| *byte ^= bits);
+            }
+            let direction = if sighting.received.is_some() { Direction::In } else { Direction::Out };
+            let comment = sighting.step.checked_sub(1).and_then(|place| comments.get(place));
+            file.add_packet(&Packet {
+                interface: *interface,
+                at: sighting.at,
+                direction,
+                bytes: &bytes,
+                comment: comment.map(String::as_str),
+            });
+        }
+        file.into_bytes()
+    }
+}
+
+/// Where an actor sees frames.
+fn ports(node: NodeId) -> &'static [Port] {
+    match node {
+        NodeId::Device(_) => &[Port::Air],
+        NodeId::Phone(_) | NodeId::Router(_) => &[Port::Air, Port::Internet],
+        NodeId::Cloud(_) => &[Port::Internet],
+    }
+}
+
+fn vantage_name(name: &str, node: NodeId, port: Port) -> String {
+    match (node, port) {
+        (NodeId::Device(_) | NodeId::Cloud(_), _) => name.to_owned(),
+        (NodeId::Phone(_), Port::Air) => format!("{name} WiFi"),
+        (NodeId::Phone(_), Port::Internet) => format!("{name} cellular"),
+        (NodeId::Router(_), Port::Air) => format!("{name} LAN"),
+        (NodeId::Router(_), Port::Internet) => format!("{name} uplink"),
+    }
+}
