@@ -478,3 +478,43 @@ fn hashes_are_the_same_whatever_the_number_of_jobs() {
     );
     assert_eq!(Some(hashes), folder.read("2.txt"));
 }
+
+#[test]
+fn a_ci_server_is_told_of_every_case() {
+    let folder = Folder::new("junit")
+        .with("scenarios/cases/user/fails.yaml", FAILS)
+        .with("scenarios/cases/user/passes.yaml", PASSES)
+        .with("alone.yaml", PASSES);
+    folder.hil(&["run", "--junit", "out/results.xml"]).check(1, &["1 passed, 1 failed"], &[]);
+    let xml = folder.read("out/results.xml").expect("the file is there");
+    for expected in [
+        r#"<testsuite name="sim" tests="2" failures="1" errors="0" skipped="0""#,
+        r#"<property name="seed" value="1"/>"#,
+        r#"<testcase classname="scenarios.cases.user" name="fails""#,
+        r#"<failure message="step 4 (line 9), device should be online"#,
+        "CONNECTING_NET =&gt; WAIT_CONFIG",
+        "run scenarios/cases/user/fails.yaml --seed 1\n</failure>",
+        r#"<testcase classname="scenarios.cases.user" name="passes""#,
+    ] {
+        assert!(xml.contains(expected), "no {expected} in\n{xml}");
+    }
+    assert!(!xml.contains("wrong horse"));
+    folder.hil(&["run", "alone.yaml", "--junit", "alone.xml"]).check(0, &[], &[]);
+    let xml = folder.read("alone.xml").expect("the file is there");
+    assert!(xml.contains(r#"<testcase classname="scenarios" name="alone""#), "{xml}");
+}
+
+#[test]
+fn a_capture_is_of_one_scenario() {
+    let folder = Folder::new("pcap")
+        .with("scenarios/cases/passes.yaml", PASSES)
+        .with("scenarios/cases/fails.yaml", FAILS);
+    let help = "name one file: hil run FILE --pcap FILE.pcapng";
+    folder.hil(&["run", "--pcap", "all.pcapng"]).check(2, &[], &["the frames of one scenario", help]);
+    assert!(!folder.0.join("all.pcapng").exists());
+    // A run that fails is the one that is looked at.
+    let told = "all frames are in out/one.pcapng";
+    folder.hil(&["run", "scenarios/cases/fails.yaml", "--pcap", "out/one.pcapng"]).check(1, &[told], &[]);
+    let bytes = fs::read(folder.0.join("out/one.pcapng")).expect("the file is there");
+    assert!(bytes.starts_with(&[0x0A, 0x0D, 0x0D, 0x0A]));
+}

@@ -2,11 +2,15 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+// Measures how long a case takes; nothing of it reaches a trace.
+use std::time::Instant as WallClock;
 
 use smoltcp::time::{Duration, Instant};
 
 use super::arguments::RunArguments;
 use super::files::Case;
+use super::junit;
+use super::report::junit_case;
 use crate::capture::Recording;
 use crate::golden;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, record_on, run_on};
@@ -18,6 +22,8 @@ use crate::trace::Trace;
 pub(super) struct Report {
     /// How much virtual time passed.
     pub(super) elapsed: Duration,
+    /// How long it took.
+    pub(super) took: Duration,
     /// Why it failed, if it did.
     pub(super) fault: Option<Fault>,
     /// Why it was not run, if it was not: the target cannot do it.
@@ -30,25 +36,30 @@ pub(super) struct Report {
     pub(super) recording: Option<Recording>,
     /// The hash of the exact trace, where it is asked for.
     pub(super) hash: Option<u64>,
+    /// What a CI server is told, where that is asked for.
+    pub(super) for_junit: Option<junit::Case>,
 }
 
 impl Report {
     /// Of a case that has not been run.
     const NOTHING: Self = Self {
         elapsed: Duration::ZERO,
+        took: Duration::ZERO,
         fault: None,
         skipped: None,
         snapshots: Snapshots::Untouched,
         trace: None,
         recording: None,
         hash: None,
+        for_junit: None,
     };
 }
 
 impl Report {
-    /// Computes the hash if it is asked for.
-    pub(super) fn take_hash(&mut self, arguments: &RunArguments) {
+    /// Takes from the trace what is asked for beside the timeline.
+    pub(super) fn digest(&mut self, case: &Case, arguments: &RunArguments) {
         self.hash = arguments.hashes.as_ref().and(self.trace.as_ref()).map(Trace::hash);
+        self.for_junit = arguments.junit.as_ref().map(|_| junit_case(case, self, arguments));
     }
 }
 
@@ -113,12 +124,14 @@ pub(super) fn execute(
     // A panic in one product's code must not end the run of all other cases. Nothing of the run is used after.
     let run = if records { record_on } else { run_on };
     let run = AssertUnwindSafe(|| run(target, &case.scenario, harness, seed, &mut watch_on));
-    match catch_unwind(run) {
+    let started = WallClock::now();
+    let report = match catch_unwind(run) {
         Ok(outcome) => judge(case, outcome, seed, update),
         Err(payload) => {
             Report { fault: Some(Fault::Crash(words_of_panic(payload.as_ref()))), ..Report::NOTHING }
         }
-    }
+    };
+    Report { took: Duration::from(started.elapsed()), ..report }
 }
 
 fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
@@ -133,7 +146,7 @@ fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
         Ok(snapshots) => (snapshots, None),
         Err(fault) => (Snapshots::Untouched, Some(fault)),
     };
-    Report { elapsed, fault, skipped: None, snapshots, trace: Some(trace), recording, hash: None }
+    Report { elapsed, fault, snapshots, trace: Some(trace), recording, ..Report::NOTHING }
 }
 
 fn write_snapshots(case: &Case, trace: &Trace) -> io::Result<Snapshots> {

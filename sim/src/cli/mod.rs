@@ -42,6 +42,7 @@ mod execute;
 mod explore;
 mod files;
 mod image;
+mod junit;
 mod report;
 mod run;
 mod screen;

@@ -1,15 +1,18 @@
 //! What is said about a case that was run, and about all of them.
 
+use std::path::Component;
+
 use smoltcp::time::Duration;
 
 use super::arguments::{Pace, RunArguments};
 use super::execute::{Fault, Report, Snapshots};
 use super::files::{Case, quoted};
+use super::junit;
 use super::screen::Screen;
 use crate::executor::serial::BAUD;
 use crate::golden;
 use crate::secrets::Secrets;
-use crate::timeline::{Timeline, counted, ratio, spoken};
+use crate::timeline::{Palette, Timeline, counted, ratio, spoken};
 
 /// Lines of a difference between stories that are shown: the first ones say what is the matter.
 const DIFF_LINES_MAX: usize = 40;
@@ -108,6 +111,7 @@ pub(super) struct Summary<'a> {
     failed: usize,
     skipped: usize,
     hashes: String,
+    junit: Vec<junit::Case>,
 }
 
 impl<'a> Summary<'a> {
@@ -126,12 +130,23 @@ impl<'a> Summary<'a> {
             failed: 0,
             skipped: 0,
             hashes: String::new(),
+            junit: Vec::new(),
         }
     }
 
     /// The hash of each exact trace and whose it is, a line each, where they were asked for.
     pub(super) fn hashes(&self) -> &str {
         &self.hashes
+    }
+
+    /// What became of the cases, as a JUnit file.
+    pub(super) fn junit(&self, arguments: &RunArguments) -> String {
+        let properties = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("seed", arguments.seed.to_string()),
+            ("target", arguments.target.name().to_owned()),
+        ];
+        junit::write(arguments.target.name(), &properties, &self.junit)
     }
 
     /// How many cases have ended.
@@ -151,6 +166,7 @@ impl<'a> Summary<'a> {
         self.elapsed += report.elapsed;
         self.written += usize::from(report.snapshots == Snapshots::Written);
         self.skipped += usize::from(report.skipped.is_some());
+        self.junit.extend(report.for_junit.clone());
         if let Some(hash) = report.hash {
             self.hashes += &format!("{hash:016x}  {}\n", case.path.display());
         }
@@ -212,6 +228,36 @@ impl<'a> Summary<'a> {
             say_replay(case, arguments, screen);
         }
     }
+}
+
+/// What a CI server is told of a case. Its trace must still be there.
+pub(super) fn junit_case(case: &Case, report: &Report, arguments: &RunArguments) -> junit::Case {
+    let secrets = Secrets::of(&case.scenario);
+    let verdict = match (&report.skipped, &report.fault) {
+        (Some(why), _) => junit::Verdict::Skipped(why.clone()),
+        (None, None) => junit::Verdict::Passed,
+        (None, Some(fault)) => {
+            let mut details = String::from("\n");
+            if let Fault::Story(diff) = fault {
+                details.extend(diff.lines().take(DIFF_LINES_MAX).map(|line| secrets.clean(line) + "\n"));
+            } else if let Some(trace) = &report.trace {
+                let lines = Timeline::new(&case.scenario, trace, Palette::Plain).last_events();
+                details.extend(lines.iter().map(|line| format!("{line}\n")));
+            }
+            details +=
+                &format!("\nreplay it with\n  {} --seed {}\n", command(case, arguments), arguments.seed);
+            let is_error = matches!(fault, Fault::Snapshot(_) | Fault::Crash(_));
+            junit::Verdict::Failed(junit::Failed { is_error, reason: reason(case, fault, &secrets), details })
+        }
+    };
+    let folder = case.path.parent().into_iter().flat_map(|folder| folder.components());
+    let class: Vec<String> = folder
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    // A file beside the one who runs it.
+    let class = if class.is_empty() { "scenarios".to_owned() } else { class.join(".") };
+    junit::Case { class, name: name(case), took: report.took, verdict }
 }
 
 /// Why a case failed, in one line without secrets.

@@ -56,6 +56,9 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
     if let Some(path) = &arguments.hashes {
         write_file(path, summary.hashes())?;
     }
+    if let Some(path) = &arguments.junit {
+        write_file(path, summary.junit(arguments))?;
+    }
     Ok(match (bad, summary.failed()) {
         (0, 0) => Exit::Passed,
         (0, _) => Exit::Failed,
@@ -94,7 +97,7 @@ fn tell_all(
         if let Some(path) = &arguments.pcap {
             write_capture(path, case, &report, arguments.seed, screen)?;
         }
-        report.take_hash(arguments);
+        report.digest(case, arguments);
         summary.count(&report);
     }
     if cases.len() > 1 {
@@ -194,7 +197,7 @@ fn list(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { break };
                     let mut report = execute(case, target, harness, How::of(arguments), &mut |_| {});
-                    report.take_hash(arguments);
+                    report.digest(case, arguments);
                     // Traces of many cases at once are large, and a line does not tell them.
                     report.trace = None;
                     if sender.send((index, report)).is_err() {
