@@ -166,10 +166,7 @@ pub fn run_on(
     seed: u64,
     watch: &mut dyn FnMut(Instant) -> bool,
 ) -> Outcome {
-    match Stage::build(target, scenario, harness, seed) {
-        Ok(stage) => play(scenario, stage, watch),
-        Err(why) => Outcome::failed(why),
-    }
+    play(scenario, Stage::build(target, scenario, harness, seed), watch)
 }
 
 /// Runs a scenario as [`run_on`] does, and keeps every frame.
@@ -180,16 +177,23 @@ pub fn record_on(
     seed: u64,
     watch: &mut dyn FnMut(Instant) -> bool,
 ) -> Outcome {
-    match Stage::build(target, scenario, harness, seed) {
-        Ok(mut stage) => {
-            stage.world.capture = Some(Box::default());
-            play(scenario, stage, watch)
-        }
-        Err(why) => Outcome::failed(why),
-    }
+    let stage = Stage::build(target, scenario, harness, seed).map(|mut stage| {
+        stage.world.capture = Some(Box::default());
+        stage
+    });
+    play(scenario, stage, watch)
 }
 
-fn play(scenario: &Scenario, stage: Stage, watch: &mut dyn FnMut(Instant) -> bool) -> Outcome {
+/// Runs a scenario on a stage; there is none when a device could not be had.
+fn play(
+    scenario: &Scenario,
+    stage: Result<Stage, String>,
+    watch: &mut dyn FnMut(Instant) -> bool,
+) -> Outcome {
+    let stage = match stage {
+        Ok(stage) => stage,
+        Err(why) => return Outcome::failed(why),
+    };
     let mut look = |stage: &mut Stage| watch(stage.world.now());
     let mut runner = Runner::new(scenario, stage, &mut look);
     let failure = runner.play().err().or_else(|| runner.check_armed());
