@@ -23,4 +23,5 @@ pub mod target;
 mod text;
 pub mod timeline;
 pub mod trace;
+pub mod waveform;
 pub mod world;

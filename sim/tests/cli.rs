@@ -505,16 +505,20 @@ fn a_ci_server_is_told_of_every_case() {
 }
 
 #[test]
-fn a_capture_is_of_one_scenario() {
+fn a_capture_and_a_waveform_are_of_one_scenario() {
     let folder = Folder::new("pcap")
         .with("scenarios/cases/passes.yaml", PASSES)
         .with("scenarios/cases/fails.yaml", FAILS);
-    let help = "name one file: hil run FILE --pcap FILE.pcapng";
-    folder.hil(&["run", "--pcap", "all.pcapng"]).check(2, &[], &["the frames of one scenario", help]);
+    let help = "name one file: hil run FILE --pcap FILE.pcapng --vcd FILE.vcd";
+    folder.hil(&["run", "--pcap", "all.pcapng"]).check(2, &[], &["of one scenario", help]);
+    folder.hil(&["run", "--vcd", "all.vcd"]).check(2, &[], &["of one scenario", help]);
     assert!(!folder.0.join("all.pcapng").exists());
     // A run that fails is the one that is looked at.
     let told = "all frames are in out/one.pcapng";
     folder.hil(&["run", "scenarios/cases/fails.yaml", "--pcap", "out/one.pcapng"]).check(1, &[told], &[]);
     let bytes = fs::read(folder.0.join("out/one.pcapng")).expect("the file is there");
     assert!(bytes.starts_with(&[0x0A, 0x0D, 0x0D, 0x0A]));
+    let told = "the waveform is in one.vcd";
+    folder.hil(&["run", "scenarios/cases/passes.yaml", "--vcd", "one.vcd"]).check(0, &[told], &[]);
+    assert!(folder.read("one.vcd").is_some_and(|text| text.starts_with("$version hil")));
 }

@@ -1,8 +1,9 @@
 //! What a run leaves behind for other programs: the capture of each scenario holds no secret and changes nothing of
-//! the run, and Wireshark's `tshark` reads in it what the trace says.
+//! the run, Wireshark's `tshark` reads in it what the trace says, and PulseView's `sigrok-cli` sees each state in the
+//! waveform when the trace says it.
 //!
-//! `tshark` is optional. Without it those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI, they
-//! fail instead.
+//! Both programs are optional. Without them those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI,
+//! they fail instead.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -13,6 +14,7 @@ use hil_sim::runner::{DEFAULT_SEED, Harness, Outcome, record_on, run};
 use hil_sim::scenario::{PhoneAction, Scenario, Secret, Verb};
 use hil_sim::target::Sim;
 use hil_sim::trace::{Trace, What};
+use hil_sim::waveform;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Set where everything optional must be there.
@@ -33,13 +35,9 @@ fn main() -> ExitCode {
     for file in files {
         let name = scenarios::name(&file);
         if READ.contains(&name.as_str()) {
-            let file = file.clone();
-            let trial = Trial::test(format!("{name} in tshark"), move || check_in_tshark(&file));
-            let (missing, must) = (tshark_version().is_none(), std::env::var_os(REQUIRE_ALL).is_some());
-            trials.push(match missing {
-                true => trial.with_kind("skipped: tshark is missing").with_ignored_flag(!must),
-                false => trial,
-            });
+            let (first, second) = (file.clone(), file.clone());
+            trials.push(with("tshark", &name, move || check_in_tshark(&first)));
+            trials.push(with("sigrok-cli", &name, move || check_in_sigrok(&second)));
         }
         trials.push(Trial::test(format!("{name} tells no secret"), move || check_secrets(&file)));
     }
@@ -100,9 +98,16 @@ fn secrets(scenario: &Scenario) -> Vec<Vec<u8>> {
     .collect()
 }
 
-fn tshark_version() -> Option<()> {
-    let output = Command::new("tshark").arg("--version").output().ok()?;
-    output.status.success().then_some(())
+/// A test that takes a program which may not be there.
+fn with(program: &str, name: &str, check: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    let trial = Trial::test(format!("{name} in {program}"), check);
+    match Command::new(program).arg("--version").output() {
+        Ok(output) if output.status.success() => trial,
+        Ok(_) | Err(_) => {
+            let must = std::env::var_os(REQUIRE_ALL).is_some();
+            trial.with_kind(format!("skipped: {program} is missing")).with_ignored_flag(!must)
+        }
+    }
 }
 
 /// What `tshark` shows of a field in the packets that a filter lets through, one line for each.
@@ -159,6 +164,45 @@ fn check_in_tshark(file: &Path) -> Result<(), Failed> {
         .collect();
     let filter = "dhcp.option.dhcp == 5 && ip.src == 192.168.4.1 && frame.packet_flags_direction == 1";
     compare("addresses that phones were given", &tshark(&capture, filter, "dhcp.ip.your")?, &addresses)
+}
+
+/// What a run's states are looked at each so many microseconds.
+const SAMPLE_MICROS: i64 = 10_000;
+
+fn check_in_sigrok(file: &Path) -> Result<(), Failed> {
+    let (scenario, outcome, _) = record(file)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("run.vcd");
+    std::fs::write(&path, waveform::write(&scenario, DEFAULT_SEED, &outcome.trace))?;
+    let output = Command::new("sigrok-cli")
+        .arg("-I")
+        .arg(format!("vcd:downsample={SAMPLE_MICROS}"))
+        .arg("-i")
+        .arg(&path)
+        .args(["-O", "bits:width=64"])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let [device] = scenario.world.devices.as_slice() else {
+        // Channels of two devices have the same names there: that it reads them is all that can be said.
+        return if text.contains("RUNNING:") { Ok(()) } else { Err("sigrok-cli sees no channel".into()) };
+    };
+    let states = told(&outcome.trace, device.name.as_str(), |what| match what {
+        What::Device(Event::State { to, .. }) => Some(to.name().to_owned()),
+        _ => None,
+    });
+    for (at, state) in states {
+        // A state that is left at once is between two samples.
+        let first = format!("{state}:");
+        let samples: String = text.lines().filter_map(|line| line.strip_prefix(&first)).collect();
+        let samples: Vec<char> = samples.chars().filter(|sample| !sample.is_whitespace()).collect();
+        let micros: i64 = at.replace('.', "").parse::<i64>()? / 1_000;
+        let place = usize::try_from(micros / SAMPLE_MICROS)? + 2;
+        // The last one may begin as the waveform ends.
+        if samples.is_empty() || samples.get(place).is_some_and(|sample| *sample != '1') {
+            return Err(format!("{state} at {at}: sigrok-cli sees {:?}", samples.get(place)).into());
+        }
+    }
+    Ok(())
 }
 
 /// A pipelined answer shares a packet, and one that is lost is taken for what is sent again.

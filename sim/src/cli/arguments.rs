@@ -31,6 +31,7 @@ Examples:
   hil run first.yaml --seed 0x2a          another roll of every dice: addresses, ports, jitter, losses
   hil run first.yaml --pace real          as slowly as it would be on a desk
   hil run first.yaml --pcap first.pcapng  with all frames in a file for Wireshark
+  hil run first.yaml --vcd first.vcd      with lamp, button, states and links in a file for GTKWave
   hil run --junit results.xml             with the results in a file for a CI server
   hil run --target qemu                   with the device on an emulated processor
   hil run --target board --port /dev/ttyACM0
@@ -153,6 +154,9 @@ pub(super) struct RunArguments {
     /// Writes what became of each scenario there as a JUnit file, which CI servers show.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+    /// Writes what the devices of one scenario showed and felt there as a waveform, for GTKWave and PulseView (VCD).
+    #[arg(long, value_name = "FILE")]
+    pub(super) vcd: Option<PathBuf>,
     /// Writes every frame of one scenario there as each actor saw it, for Wireshark (pcapng).
     #[arg(long, value_name = "FILE")]
     pub(super) pcap: Option<PathBuf>,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -21,6 +20,7 @@ use super::{Exit, Trouble};
 use crate::runner::{DEFAULT_SEED, Harness};
 use crate::target::Target;
 use crate::timeline::{Line, Timeline, spoken};
+use crate::waveform;
 
 /// How often the progress of a long run is shown, in wall time.
 const PROGRESS_EVERY_MS: u128 = 200;
@@ -38,10 +38,10 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
             "name one file: hil run FILE --pace real",
         ));
     }
-    if arguments.pcap.is_some() && (paths.len() != 1 || !told) {
+    if (arguments.pcap.is_some() || arguments.vcd.is_some()) && (paths.len() != 1 || !told) {
         return Err(Trouble::misuse(
-            "a capture holds the frames of one scenario",
-            "name one file: hil run FILE --pcap FILE.pcapng",
+            "a capture or a waveform is of one scenario",
+            "name one file: hil run FILE --pcap FILE.pcapng --vcd FILE.vcd",
         ));
     }
     let target = prepare(arguments, screen)?;
@@ -94,9 +94,7 @@ fn tell_all(
     let started = WallClock::now();
     for case in cases {
         let mut report = tell(case, arguments, target, harness, screen);
-        if let Some(path) = &arguments.pcap {
-            write_capture(path, case, &report, arguments.seed, screen)?;
-        }
+        write_evidence(case, &report, arguments, screen)?;
         report.digest(case, arguments);
         summary.count(&report);
     }
@@ -106,18 +104,23 @@ fn tell_all(
     Ok(())
 }
 
-fn write_capture(
-    path: &Path,
+/// Writes what other programs show of a run.
+fn write_evidence(
     case: &Case,
     report: &Report,
-    seed: u64,
+    arguments: &RunArguments,
     screen: &mut Screen,
 ) -> Result<(), Trouble> {
-    let Some((recording, trace)) = report.recording.as_ref().zip(report.trace.as_ref()) else {
-        return Ok(());
-    };
-    write_file(path, recording.to_pcapng(&case.scenario, seed, trace))?;
-    screen.say(format_args!("all frames are in {}; open it in Wireshark", quoted(path)));
+    let Some(trace) = &report.trace else { return Ok(()) };
+    let (scenario, seed) = (&case.scenario, arguments.seed);
+    if let Some((path, recording)) = arguments.pcap.as_ref().zip(report.recording.as_ref()) {
+        write_file(path, recording.to_pcapng(scenario, seed, trace))?;
+        screen.say(format_args!("all frames are in {}; open it in Wireshark", quoted(path)));
+    }
+    if let Some(path) = &arguments.vcd {
+        write_file(path, waveform::write(scenario, seed, trace))?;
+        screen.say(format_args!("the waveform is in {}; open it in GTKWave or PulseView", quoted(path)));
+    }
     Ok(())
 }
 

@@ -461,7 +461,7 @@ impl World {
                     self.trace.push(at, node, What::Console(line));
                 }),
                 Effect::Flash(operation) => {
-                    at += duration(operation);
+                    at += flash_time(operation);
                     self.trace.push(at, node, What::Flash(operation));
                 }
             }
@@ -481,7 +481,8 @@ impl World {
     }
 }
 
-fn duration(operation: FlashOperation) -> Duration {
+/// How long a device is busy with an operation.
+pub(crate) fn flash_time(operation: FlashOperation) -> Duration {
     match operation.kind {
         FlashOperationKind::Erase => ERASE_TIME,
         FlashOperationKind::Program => PROGRAM_TIME,

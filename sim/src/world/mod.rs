@@ -36,6 +36,7 @@ use air::{Air, AirOutput, Pending};
 use carry::Delivery;
 pub use clock::Clock;
 use device::Follow;
+pub(crate) use device::flash_time;
 pub use device::{DeviceNode, Power};
 pub use error::WorldError;
 use link::Link;
