@@ -520,5 +520,5 @@ fn a_capture_and_a_waveform_are_of_one_scenario() {
     assert!(bytes.starts_with(&[0x0A, 0x0D, 0x0D, 0x0A]));
     let told = "the waveform is in one.vcd";
     folder.hil(&["run", "scenarios/cases/passes.yaml", "--vcd", "one.vcd"]).check(0, &[told], &[]);
-    assert!(folder.read("one.vcd").is_some_and(|text| text.starts_with("$version hil")));
+    assert!(folder.read("one.vcd").is_some_and(|text| text.starts_with("$version\n    hil ")));
 }

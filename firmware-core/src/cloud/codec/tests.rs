@@ -219,6 +219,7 @@ fn a_frame_does_not_show_its_body() {
     let frame = Frame::Message { command: Command::HardwareLogin, id: 1, body: b"a very secret token" };
     assert_eq!(format!("{frame:?}"), "HardwareLogin { id: 1, body: 19 bytes }");
     assert!(!format!("{:?}", frame.params()).contains("secret"));
+    assert_eq!(format!("{:?}", frame.params()), format!("Params({} bytes)", frame.body().len()));
 }
 
 fn frames() -> impl Strategy<Value = Vec<(u8, u16, Vec<u8>)>> {

@@ -76,6 +76,7 @@ fn an_access_point_that_has_not_refused_is_tried_before_one_that_has() {
     assert!(!bench.machine.prefers(&point(1), &point(3)));
     let louder = Candidate { rssi: -40, ..point(2) };
     assert!(!bench.machine.prefers(&louder, &point(3)), "strength does not make up for a refusal");
+    assert!(!bench.machine.prefers(&point(4), &point(3)), "of two that are equal the first is kept");
     assert!(bench.machine.prefers(&louder, &point(1)), "of two that have refused the stronger is tried");
     let next_round = bench.after([Input::ConfigModeRequested]);
     assert!(next_round.machine.prefers(&louder, &point(3)), "a refusal counts for one round");
