@@ -196,6 +196,25 @@ fn a_failure_says_what_was_expected_what_was_so_and_how_to_replay_it() {
     ];
     ended.check(1, &expected, &[]);
     assert_eq!(ended.last_line(), format!("  {HIL} run 'my case.yaml' --seed 7"));
+    let kept =
+        "everything of it is in\n  'target/hil/my case': capture.pcapng for Wireshark, waveform.vcd for";
+    ended.check(1, &[kept], &[]);
+    let capture = fs::read(folder.0.join("target/hil/my case/capture.pcapng")).expect("the capture is there");
+    assert!(capture.len() > 10_000);
+    assert!(folder.read("target/hil/my case/waveform.vcd").is_some_and(|text| text.contains("WAIT_CONFIG")));
+}
+
+#[test]
+fn a_failure_is_one_where_nothing_can_be_kept_as_well() {
+    let folder =
+        Folder::new("unwritable").with("a.yaml", FAILS).with("b.yaml", PASSES).with("target", "a file");
+    for files in [&["run", "a.yaml"][..], &["run", "a.yaml", "b.yaml"]] {
+        folder.hil(files).check(
+            1,
+            &["is never-seen, not online"],
+            &["target/hil/a/capture.pcapng cannot be written"],
+        );
+    }
 }
 
 #[cfg(unix)]
@@ -217,6 +236,9 @@ fn of_many_cases_the_first_that_failed_is_replayed() {
         ["ok    a ", "FAIL  b ", "FAIL  c ", "\n1 passed, 2 failed · ", "is never-seen, not online"];
     ended.check(1, &expected, &[]);
     assert_eq!(ended.last_line(), format!("  {HIL} run b.yaml --seed 1"));
+    ended.check(1, &["      everything of it is in target/hil/c\n"], &[]);
+    assert!(folder.0.join("target/hil/b/capture.pcapng").is_file());
+    assert!(!folder.0.join("target/hil/a").exists());
 }
 
 #[test]

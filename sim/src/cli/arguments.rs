@@ -39,7 +39,8 @@ Examples:
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
-NAME.story.snap beside NAME.yaml, if there is one.
+NAME.story.snap beside NAME.yaml, if there is one. One that fails leaves its frames and its waveform in
+target/hil/NAME.
 Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
 
 const CUTS_EXAMPLES: &str = "\

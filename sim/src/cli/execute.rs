@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 // Measures how long a case takes; nothing of it reaches a trace.
 use std::time::Instant as WallClock;
 
@@ -36,6 +37,8 @@ pub(super) struct Report {
     pub(super) recording: Option<Recording>,
     /// The hash of the exact trace, where it is asked for.
     pub(super) hash: Option<u64>,
+    /// Where everything of a run that failed is kept.
+    pub(super) evidence: Option<PathBuf>,
     /// What a CI server is told, where that is asked for.
     pub(super) for_junit: Option<junit::Case>,
 }
@@ -51,6 +54,7 @@ impl Report {
         trace: None,
         recording: None,
         hash: None,
+        evidence: None,
         for_junit: None,
     };
 }
@@ -102,6 +106,11 @@ impl How {
     pub(super) fn of(arguments: &RunArguments) -> Self {
         let RunArguments { seed, update, pcap, .. } = arguments;
         Self { seed: *seed, update: *update, records: pcap.is_some() }
+    }
+
+    /// The same run once more, with every frame.
+    pub(super) fn recorded(arguments: &RunArguments) -> Self {
+        Self { update: false, records: true, ..Self::of(arguments) }
     }
 }
 

@@ -147,6 +147,11 @@ pub(super) fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), T
     })
 }
 
+/// What a case is called in a list: its file's name.
+pub(super) fn name(case: &Case) -> String {
+    case.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
 /// A path as a shell takes it.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

@@ -38,6 +38,7 @@
 mod arguments;
 mod cuts;
 mod doctor;
+mod evidence;
 mod execute;
 mod explore;
 mod files;

@@ -5,8 +5,9 @@ use std::path::Component;
 use smoltcp::time::Duration;
 
 use super::arguments::{Pace, RunArguments};
+use super::evidence;
 use super::execute::{Fault, Report, Snapshots};
-use super::files::{Case, quoted};
+use super::files::{Case, name, quoted};
 use super::junit;
 use super::screen::Screen;
 use crate::executor::serial::BAUD;
@@ -95,6 +96,11 @@ pub(super) fn say_failure(
         for line in Timeline::new(&case.scenario, trace, palette).last_events() {
             screen.say(line);
         }
+    }
+    if let Some(folder) = &report.evidence {
+        screen.say("");
+        screen.say(palette.quiet("everything of it is in"));
+        screen.say(format_args!("  {}", evidence::describe(folder)));
     }
     say_replay(case, arguments, screen);
 }
@@ -197,6 +203,10 @@ impl<'a> Summary<'a> {
         let secrets = Secrets::of(&case.scenario);
         screen.say(format_args!("{}  {name}  {time}  {title}", palette.alarm("FAIL")));
         screen.say(format_args!("      {}", palette.bad(reason(case, fault, &secrets))));
+        if let Some(folder) = &report.evidence {
+            let where_it_is = format!("everything of it is in {}", quoted(folder));
+            screen.say(format_args!("      {}", palette.quiet(where_it_is)));
+        }
         if let Fault::Story(diff) = fault {
             say_diff(diff, "      ", &secrets, screen);
             screen.say(format_args!("      if it is right so: {} --update", command(case, arguments)));
@@ -311,9 +321,4 @@ fn command(case: &Case, arguments: &RunArguments) -> String {
         arguments.port.iter().map(|port| format!(" --port {}", quoted(port.as_ref()))).collect::<String>();
     let baud = if arguments.baud == BAUD { String::new() } else { format!(" --baud {}", arguments.baud) };
     format!("{program} run {}{target}{firmware}{ports}{baud}", quoted(&case.path))
-}
-
-/// What a case is called in a list: its file's name.
-fn name(case: &Case) -> String {
-    case.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }

@@ -11,8 +11,9 @@ use std::time::Instant as WallClock;
 use smoltcp::time::{Duration, Instant};
 
 use super::arguments::{Pace, RunArguments, TargetName};
+use super::evidence;
 use super::execute::{How, Report, execute};
-use super::files::{Case, load, quoted, resolve, write_file};
+use super::files::{Case, load, resolve, write_file};
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
 use super::target::prepare;
@@ -20,7 +21,6 @@ use super::{Exit, Trouble};
 use crate::runner::{DEFAULT_SEED, Harness};
 use crate::target::Target;
 use crate::timeline::{Line, Timeline, spoken};
-use crate::waveform;
 
 /// How often the progress of a long run is shown, in wall time.
 const PROGRESS_EVERY_MS: u128 = 200;
@@ -94,32 +94,12 @@ fn tell_all(
     let started = WallClock::now();
     for case in cases {
         let mut report = tell(case, arguments, target, harness, screen);
-        write_evidence(case, &report, arguments, screen)?;
+        evidence::write(case, &report, arguments, screen)?;
         report.digest(case, arguments);
         summary.count(&report);
     }
     if cases.len() > 1 {
         summary.finish(wall_time(started), arguments, screen);
-    }
-    Ok(())
-}
-
-/// Writes what other programs show of a run.
-fn write_evidence(
-    case: &Case,
-    report: &Report,
-    arguments: &RunArguments,
-    screen: &mut Screen,
-) -> Result<(), Trouble> {
-    let Some(trace) = &report.trace else { return Ok(()) };
-    let (scenario, seed) = (&case.scenario, arguments.seed);
-    if let Some((path, recording)) = arguments.pcap.as_ref().zip(report.recording.as_ref()) {
-        write_file(path, recording.to_pcapng(scenario, seed, trace))?;
-        screen.say(format_args!("all frames are in {}; open it in Wireshark", quoted(path)));
-    }
-    if let Some(path) = &arguments.vcd {
-        write_file(path, waveform::write(scenario, seed, trace))?;
-        screen.say(format_args!("the waveform is in {}; open it in GTKWave or PulseView", quoted(path)));
     }
     Ok(())
 }
@@ -140,7 +120,7 @@ fn tell(
     let started = WallClock::now();
     let mut shown_at = started;
     let mut events = 0_u32;
-    let report = execute(case, target, harness, How::of(arguments), &mut |now| {
+    let mut report = execute(case, target, harness, How::of(arguments), &mut |now| {
         events = events.wrapping_add(1);
         if events.is_multiple_of(EVENTS_PER_LOOK) && shown_at.elapsed().as_millis() >= PROGRESS_EVERY_MS {
             shown_at = WallClock::now();
@@ -157,6 +137,10 @@ fn tell(
     if let Some(why) = &report.skipped {
         screen.say(format_args!("{}: {why}", palette.strong("skipped")));
         return report;
+    }
+    match evidence::keep(case, &report, arguments, target, harness) {
+        Ok(folder) => report.evidence = folder,
+        Err(trouble) => screen.complain(&trouble),
     }
     match &report.fault {
         None => pass_line(case, &report, wall, arguments, screen),
@@ -192,7 +176,7 @@ fn list(
     let next = AtomicUsize::new(0);
     let workers = jobs_or_cores(arguments.jobs).min(target.jobs_max()).min(cases.len());
     thread::scope(|scope| {
-        let (sender, reports) = mpsc::channel::<(usize, Report)>();
+        let (sender, reports) = mpsc::channel::<(usize, Report, Option<Trouble>)>();
         for _ in 0..workers {
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
@@ -201,9 +185,17 @@ fn list(
                     let Some(case) = cases.get(index) else { break };
                     let mut report = execute(case, target, harness, How::of(arguments), &mut |_| {});
                     report.digest(case, arguments);
+                    let kept = evidence::keep(case, &report, arguments, target, harness);
                     // Traces of many cases at once are large, and a line does not tell them.
                     report.trace = None;
-                    if sender.send((index, report)).is_err() {
+                    let trouble = match kept {
+                        Ok(folder) => {
+                            report.evidence = folder;
+                            None
+                        }
+                        Err(trouble) => Some(trouble),
+                    };
+                    if sender.send((index, report, trouble)).is_err() {
                         break;
                     }
                 }
@@ -212,7 +204,8 @@ fn list(
         drop(sender);
         let mut waiting = BTreeMap::new();
         let mut done = 0;
-        for (index, report) in reports {
+        for (index, report, trouble) in reports {
+            trouble.iter().for_each(|trouble| screen.complain(trouble));
             waiting.insert(index, report);
             done += 1;
             while let Some(report) = waiting.remove(&summary.counted()) {
