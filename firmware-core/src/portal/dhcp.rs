@@ -184,9 +184,11 @@ impl DhcpServer {
         let index = self.choose(now, message);
         let address = address_of(index).ok_or(Reject::Malformed)?;
         let outcome = self.reply(message, Answer::Offer(address), reply)?;
-        // A client that has a lease and asks again keeps it as it is.
+        // A client that has a lease and asks again keeps it as it is. One that was away has been promised what is left
+        // of it: an offer that it does not take up must not give its address to somebody else.
         if !self.is_bound(index, message.mac, now) {
-            self.keep(index, message.mac, Stage::Offered, now, OFFER_HOLD);
+            let hold = self.left(index, message.mac, now).max(OFFER_HOLD);
+            self.keep(index, message.mac, Stage::Offered, now, hold);
         }
         Ok(outcome)
     }
@@ -271,6 +273,14 @@ impl DhcpServer {
         match self.slots.get(index) {
             Some(Slot::Kept { owner, stage: Stage::Bound, until, .. }) => *owner == mac && *until > now,
             Some(Slot::Free | Slot::Kept { .. } | Slot::Declined { .. }) | None => false,
+        }
+    }
+
+    /// For how long an address is still a client's.
+    fn left(&self, index: usize, mac: EthernetAddress, now: Instant) -> Duration {
+        match self.slots.get(index) {
+            Some(Slot::Kept { owner, until, .. }) if *owner == mac && *until > now => *until - now,
+            Some(Slot::Free | Slot::Kept { .. } | Slot::Declined { .. }) | None => Duration::ZERO,
         }
     }
 

@@ -226,6 +226,22 @@ fn a_client_has_one_address_at_a_time() {
 }
 
 #[test]
+fn a_phone_that_comes_back_and_only_asks_keeps_what_is_left_of_its_lease() {
+    let mut server = DhcpServer::new(None);
+    assert_eq!(join(&mut server, at(0), 1), ip(2));
+    server.handle_station_left(mac(1));
+    check(&mut server, at(100), &discover(1), LeaseEvent::Offered(ip(2)));
+    // The offer is long over, the lease is not.
+    check(&mut server, at(7_199), &reboot(2, ip(2)), LeaseEvent::Refused);
+    check(&mut server, at(7_201), &reboot(2, ip(2)), LeaseEvent::Given(ip(2)));
+    // What is left of a lease may be less than an offer is good for.
+    server.handle_station_left(mac(2));
+    check(&mut server, at(14_390), &discover(2), LeaseEvent::Offered(ip(2)));
+    check(&mut server, at(14_440), &reboot(3, ip(2)), LeaseEvent::Refused);
+    check(&mut server, at(14_440), &select(2, ip(2)), LeaseEvent::Given(ip(2)));
+}
+
+#[test]
 fn a_client_that_chose_another_server_is_let_go() {
     let mut server = DhcpServer::new(None);
     check(&mut server, at(0), &discover(1), LeaseEvent::Offered(ip(2)));

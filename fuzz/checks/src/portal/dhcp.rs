@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firmware_core::Instant;
-use firmware_core::portal::dhcp::{DhcpServer, LEASE, LeaseEvent, Outcome, POOL_SIZE, REPLY_LEN_MAX};
+use firmware_core::portal::dhcp::{DhcpServer, LEASE, LeaseEvent, Outcome, POOL_SIZE, REPLY_LEN_MAX, Reject};
 use firmware_core::portal::{AP_IP, PORTAL_URI};
 use smoltcp::wire::{DhcpMessageType, DhcpOpCode, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address};
 
@@ -44,6 +44,8 @@ pub(crate) fn dhcp_server(bytes: &[u8]) {
                 book.note(now, mac_of(packet), event);
             }
             Outcome::Noted(event) => book.note(now, mac_of(packet), event),
+            // It has chosen another server: nothing of ours is its own any more.
+            Outcome::Ignored(Reject::OtherServer) => book.let_go(mac_of(packet)),
             Outcome::Ignored(_) => {}
         }
     }
@@ -140,6 +142,10 @@ impl Book {
             }
             LeaseEvent::Refused | LeaseEvent::Informed => {}
         }
+    }
+
+    fn let_go(&mut self, mac: EthernetAddress) {
+        self.held.retain(|_, (holder, _)| *holder != mac);
     }
 
     fn check_taker(&mut self, now: Instant, mac: EthernetAddress, address: Ipv4Address) {
