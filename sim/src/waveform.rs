@@ -3,7 +3,7 @@
 //! Numbers are written as reals and never as vectors: libsigrok 0.5, on which the PulseView of today stands, gives up at
 //! the first vector and only leaves out texts and reals. What it can show is a wire, so that each state is one as well.
 
-use std::io;
+use std::io::{self, Write};
 
 use firmware_core::hal::RadioCommand;
 use firmware_core::panel::{Colour, Pattern, PatternKind};
@@ -186,9 +186,10 @@ fn write_level(
 ) -> io::Result<()> {
     match (level, signal.kind()) {
         (Level::Text(text), _) => writer.change_string(code, text),
-        (Level::Unknown, VarType::Real) => writer.change_real(code, f64::NAN),
+        (Level::Unknown, VarType::Real) => writeln!(writer.writer(), "rnan {code}"),
         (Level::Unknown, _) => writer.change_scalar(code, Value::X),
-        (Level::Number(number), VarType::Real) => writer.change_real(code, f64::from(number)),
+        // The library asks for a float, and there is none in this project.
+        (Level::Number(number), VarType::Real) => writeln!(writer.writer(), "r{number} {code}"),
         (Level::Number(number), _) => writer.change_scalar(code, number != 0),
     }
 }
