@@ -2,7 +2,7 @@
 //!
 //! A frame is there once at its sender, when it left, and once at each receiver that took it, when it arrived: one
 //! that was lost on the way is seen by its sender alone. Passwords and tokens are starred in a capture
-//! ([`redact`]), because captures are sent to others.
+//! (`redact`), because captures are sent to others.
 
 mod pcapng;
 mod redact;
