@@ -21,7 +21,7 @@ const STREAM_LEN_MAX: usize = 16 << 20;
 const STAR: u8 = b'*';
 
 /// What stands before a secret, and what ends it.
-const FORMS: [(&[u8], &[u8]); 12] = [
+const FORMS: [(&[u8], &[u8]); 14] = [
     (b"?pass=", b"& \r\n"),
     (b"&pass=", b"& \r\n"),
     (b"?blynk=", b"& \r\n"),
@@ -34,7 +34,9 @@ const FORMS: [(&[u8], &[u8]); 12] = [
     (b"\"token\":\"", b"\""),
     // Bodies of forms.
     (b"\npass=", b"& \r\n"),
+    (b"\nblynk=", b"& \r\n"),
     (b"name=\"pass\"\r\n\r\n", b"\r\n"),
+    (b"name=\"blynk\"\r\n\r\n", b"\r\n"),
 ];
 
 /// What a device's login begins with: command 29, message 1, and the length of the token, which follows.
@@ -52,6 +54,14 @@ struct Stream {
     bytes: Vec<u8>,
     /// Which frame carries which part, and where in the frame that begins.
     pieces: Vec<Piece>,
+}
+
+/// What all connections have carried.
+#[derive(Default)]
+struct Carried {
+    streams: Vec<Stream>,
+    /// Frames, and what they carry, that belong to no stream whose beginning is known: nobody can tell what that is.
+    strays: Vec<(usize, Range<usize>)>,
 }
 
 struct Piece {
@@ -74,7 +84,13 @@ struct Segment {
 pub(super) fn redact(frames: &mut [Frame], secrets: &[Vec<u8>]) {
     let known = encodings(secrets);
     frames.iter_mut().for_each(star_damaged);
-    for stream in streams(frames) {
+    let Carried { streams, strays } = streams(frames);
+    for (number, payload) in strays {
+        let Some(frame) = frames.get_mut(number) else { continue };
+        frame.get_mut(payload).into_iter().for_each(|bytes| bytes.fill(STAR));
+        make_checksum_right(frame);
+    }
+    for stream in streams {
         let hidden = find(&stream.bytes, &known);
         for piece in &stream.pieces {
             let Some(frame) = frames.get_mut(piece.frame) else { continue };
@@ -134,8 +150,8 @@ fn find(bytes: &[u8], known: &[Vec<u8>]) -> Vec<Range<usize>> {
 }
 
 /// Puts together what each way of each connection has carried.
-fn streams(frames: &[Frame]) -> Vec<Stream> {
-    let mut done = Vec::new();
+fn streams(frames: &[Frame]) -> Carried {
+    let mut carried = Carried::default();
     let mut open: BTreeMap<Flow, Stream> = BTreeMap::new();
     for (number, frame) in frames.iter().enumerate() {
         let Some(Segment { flow, is_first, sequence, payload, .. }) =
@@ -147,24 +163,27 @@ fn streams(frames: &[Frame]) -> Vec<Stream> {
             let first = sequence.wrapping_add(1);
             // The same SYN once more begins nothing.
             if open.get(&flow).is_none_or(|stream| stream.first != first) {
-                done.extend(open.insert(flow, Stream { first, ..Stream::default() }));
+                carried.streams.extend(open.insert(flow, Stream { first, ..Stream::default() }));
             }
             continue;
         }
-        let Some(stream) = open.get_mut(&flow) else { continue };
-        let from = sequence.wrapping_sub(stream.first) as usize;
-        let to = from + payload.len();
-        if payload.is_empty() || to > STREAM_LEN_MAX {
+        if payload.is_empty() {
             continue;
         }
+        let stream = open.get_mut(&flow).map(|stream| (sequence.wrapping_sub(stream.first) as usize, stream));
+        let Some((from, stream)) = stream.filter(|(from, _)| from + payload.len() <= STREAM_LEN_MAX) else {
+            carried.strays.push((number, payload));
+            continue;
+        };
+        let to = from + payload.len();
         stream.bytes.resize(stream.bytes.len().max(to), 0);
         if let Some((place, bytes)) = stream.bytes.get_mut(from..to).zip(frame.get(payload.clone())) {
             place.copy_from_slice(bytes);
         }
         stream.pieces.push(Piece { frame: number, begins_at: payload.start, part: from..to });
     }
-    done.extend(open.into_values());
-    done
+    carried.streams.extend(open.into_values());
+    carried
 }
 
 fn segment(frame: &[u8]) -> Option<Segment> {
@@ -278,6 +297,8 @@ mod tests {
         for (text, expected) in [
             ("GET /config?ssid=a&pass=b%26c&blynk=d HTTP", "GET /config?ssid=a&pass=*****&blynk=* HTTP"),
             ("POST / HTTP/1.1\r\n\r\npass=x&ssid=y", "POST / HTTP/1.1\r\n\r\npass=*&ssid=y"),
+            ("POST / HTTP/1.1\r\n\r\nblynk=x&ssid=y", "POST / HTTP/1.1\r\n\r\nblynk=*&ssid=y"),
+            ("name=\"blynk\"\r\n\r\nabc\r\n--b", "name=\"blynk\"\r\n\r\n***\r\n--b"),
             ("Authorization: Bearer abc\r\nHost: x", "Authorization: Bearer ***\r\nHost: x"),
             ("{\"token\":\"abc\",\"deviceId\":1}", "{\"token\":\"***\",\"deviceId\":1}"),
             ("compass=north", "compass=north"),
@@ -289,6 +310,14 @@ mod tests {
             check(3, text, expected);
             check(100, text, expected);
         }
+    }
+
+    #[test]
+    fn what_belongs_to_no_known_stream_is_not_told_at_all() {
+        let stray = |at| frame(TcpControl::None, at, b"half a secr");
+        let mut frames = vec![stray(0), frame(TcpControl::Syn, -1, b""), stray(STREAM_LEN_MAX as i32)];
+        redact(&mut frames, &[]);
+        assert_eq!([&frames[0], &frames[2]].map(payload), ["***********", "***********"]);
     }
 
     #[test]
