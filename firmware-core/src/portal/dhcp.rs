@@ -279,7 +279,7 @@ impl DhcpServer {
     /// For how long an address is still a client's.
     fn left(&self, index: usize, mac: EthernetAddress, now: Instant) -> Duration {
         match self.slots.get(index) {
-            Some(Slot::Kept { owner, until, .. }) if *owner == mac && *until > now => *until - now,
+            Some(Slot::Kept { owner, until, .. }) if *owner == mac => (*until).max(now) - now,
             Some(Slot::Free | Slot::Kept { .. } | Slot::Declined { .. }) | None => Duration::ZERO,
         }
     }

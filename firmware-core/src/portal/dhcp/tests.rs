@@ -242,6 +242,23 @@ fn a_phone_that_comes_back_and_only_asks_keeps_what_is_left_of_its_lease() {
 }
 
 #[test]
+fn an_offer_is_good_for_a_minute_whoever_had_the_address() {
+    // Its own lease is long over.
+    let mut server = DhcpServer::new(None);
+    assert_eq!(join(&mut server, at(0), 1), ip(2));
+    check(&mut server, at(50_000), &discover(1), LeaseEvent::Offered(ip(2)));
+    check(&mut server, at(50_059), &reboot(2, ip(2)), LeaseEvent::Refused);
+    check(&mut server, at(50_060), &reboot(2, ip(2)), LeaseEvent::Given(ip(2)));
+    // It was somebody else's, whose lease runs on, when all addresses were lent.
+    let mut server = DhcpServer::new(None);
+    for id in 1..=11 {
+        join(&mut server, at(0), id);
+    }
+    check(&mut server, at(20), &discover(12), LeaseEvent::Offered(ip(2)));
+    check(&mut server, at(80), &reboot(13, ip(2)), LeaseEvent::Given(ip(2)));
+}
+
+#[test]
 fn a_client_that_chose_another_server_is_let_go() {
     let mut server = DhcpServer::new(None);
     check(&mut server, at(0), &discover(1), LeaseEvent::Offered(ip(2)));
