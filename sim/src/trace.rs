@@ -182,6 +182,11 @@ impl Trace {
         self.frames
     }
 
+    /// A digest of all frames and when they were sent, in hexadecimal.
+    pub fn frames_digest(&self) -> String {
+        format!("{:016x}", self.frames_digest.0)
+    }
+
     /// The story: the milestones, without times.
     pub fn story(&self) -> String {
         let mut story = String::new();
@@ -219,7 +224,7 @@ impl Trace {
                 }
             }
         }
-        let _ = writeln!(exact, "{} frames, digest {:016x}", self.frames, self.frames_digest.0);
+        let _ = writeln!(exact, "{} frames, digest {}", self.frames, self.frames_digest());
         exact
     }
 
@@ -249,7 +254,7 @@ pub fn is_story(what: &What) -> bool {
 
 /// Whether an entry stands in the exact trace: all but console text, which may name hardware, and the
 /// scenario's own steps.
-fn is_exact(what: &What) -> bool {
+pub fn is_exact(what: &What) -> bool {
     !matches!(what, What::Console(_) | What::Step(_) | What::Fired(_))
 }
 
