@@ -16,23 +16,19 @@ pub(crate) fn percent_encode(bytes: &[u8], into: &mut String) {
     }
 }
 
-/// Encodes with the standard alphabet and padding (RFC 4648 section 4), as HTTP Basic wants it.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Encodes with the standard alphabet and padding (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8], into: &mut String) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for index in 0..4 {
-            if index <= chunk.len() {
-                let symbol = (group >> (18 - 6 * index)) & 63;
-                text.push(char::from(ALPHABET[symbol as usize]));
-            } else {
-                text.push('=');
-            }
-        }
+    let symbol = |bits: u8| char::from(ALPHABET[usize::from(bits & 63)]);
+    let (triples, rest) = bytes.as_chunks::<3>();
+    for [a, b, c] in triples {
+        into.extend([symbol(a >> 2), symbol(a << 4 | b >> 4), symbol(b << 2 | c >> 6), symbol(*c)]);
     }
-    text
+    match rest {
+        [a] => into.extend([symbol(a >> 2), symbol(a << 4), '=', '=']),
+        [a, b] => into.extend([symbol(a >> 2), symbol(a << 4 | b >> 4), symbol(b << 2), '=']),
+        _ => {}
+    }
 }
 
 /// Writes bytes for a person: control characters and what is not UTF-8 appear as `\xNN`.
@@ -84,7 +80,9 @@ mod tests {
             ("fooba", "Zm9vYmE="),
         ];
         for (plain, encoded) in vectors {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+            let mut text = String::new();
+            base64(plain.as_bytes(), &mut text);
+            assert_eq!(text, encoded);
         }
     }
 

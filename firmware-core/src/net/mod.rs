@@ -225,13 +225,21 @@ impl Net {
     /// What the DHCP client has achieved or lost since the last call.
     pub fn poll_address(&mut self) -> Option<AddressEvent> {
         let (Dhcp::InSet(handle), Some(iface)) = (&self.dhcp, &mut self.iface) else { return None };
-        match self.sockets.get_mut::<dhcpv4::Socket<'_>>(*handle).poll()? {
+        let client = self.sockets.get_mut::<dhcpv4::Socket<'_>>(*handle);
+        match client.poll()? {
+            // A lease of nobody could not be renewed: smoltcp takes it for granted that somebody can be asked.
+            dhcpv4::Event::Configured(config) if !is_host(config.server.address) => {
+                client.reset();
+                None
+            }
             dhcpv4::Event::Configured(config) => {
                 let changed = iface.ipv4_addr() != Some(config.address.address());
-                set_address(iface, Some(config.address), config.router);
+                // Some routers without a way out say that it is at 0.0.0.0, where smoltcp must not be sent.
+                let router = config.router.filter(|router| is_host(*router));
+                set_address(iface, Some(config.address), router);
                 let mut servers = config.dns_servers.iter().copied();
                 // A network without a name server may still have a router that answers.
-                let fallback = config.router.unwrap_or(config.server.address);
+                let fallback = router.unwrap_or(config.server.address);
                 let first = servers.next().unwrap_or(fallback);
                 self.dns_servers = [first, servers.next().unwrap_or(first)];
                 changed.then_some(AddressEvent::Set(config.address.address()))
@@ -274,6 +282,11 @@ fn new_interface(now: Instant, phy: &mut impl phy::Device, mac: EthernetAddress,
     let mut config = Config::new(mac.into());
     config.random_seed = seed;
     Interface::new(config, phy, now)
+}
+
+/// Whether an address can be somebody's.
+fn is_host(address: Ipv4Address) -> bool {
+    !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
 }
 
 fn set_address(iface: &mut Interface, address: Option<Ipv4Cidr>, gateway: Option<Ipv4Address>) {

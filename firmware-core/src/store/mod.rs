@@ -15,6 +15,7 @@
 mod crc;
 mod layout;
 mod slot;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub use self::layout::ATTEMPTS_MAX;
 use self::layout::{Content, Kind, Mark, Phase, Record};
 pub use self::slot::SLOT_LEN;
 use self::slot::Side;
+pub use self::survey::{Fate, RECORD_LEN, SECRETS, SlotContent, survey};
 use crate::config::{Config, ProvisionError};
 
 /// What the store needs of the partition, from its beginning: two slots, in bytes.

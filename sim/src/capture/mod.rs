@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use smoltcp::time::Instant;
 
 use crate::actor::Port;
+use crate::flash_view::FlashView;
 use crate::scenario::Scenario;
 use crate::stack::Frame;
 use crate::trace::Trace;
@@ -62,24 +63,75 @@ impl Capture {
         self.sightings.push(Sighting { at, node, port, number, step: self.step, received });
     }
 
-    /// What may be shown of it. `secrets` are the run's own, beside those that are known by where they stand.
-    pub(crate) fn finish(mut self, secrets: &[Vec<u8>]) -> Recording {
+    /// What may be shown of it, beside what the devices' `flash` holds now. `secrets` are the run's own, beside those
+    /// that are known by where they stand.
+    pub(crate) fn finish(mut self, secrets: &[Vec<u8>], flash: Vec<FlashView>) -> Recording {
         redact::redact(&mut self.sent, secrets);
         // A device that writes flash is ahead of the others.
         self.sightings.sort_by_key(|sighting| sighting.at);
-        Recording(self)
+        let mut by_frame: Vec<usize> = (0..self.sightings.len()).collect();
+        // Its sender first, then who took it, by time.
+        by_frame.sort_by_key(|index| {
+            self.sightings.get(*index).map(|sighting| (sighting.number, sighting.received.is_some()))
+        });
+        Recording { capture: self, by_frame, flash }
     }
 }
 
-/// The frames of a run that is over, without secrets.
+/// What can be seen of a run that is over only because it was recorded, without secrets.
 #[derive(Debug)]
-pub struct Recording(Capture);
+pub struct Recording {
+    capture: Capture,
+    /// The sightings by the frame that was seen.
+    by_frame: Vec<usize>,
+    /// What each device's flash holds in the end, as far as it can be read.
+    pub flash: Vec<FlashView>,
+}
+
+/// A frame that was sent, and who received it.
+pub struct SentFrame<'a> {
+    /// When it left.
+    pub at: Instant,
+    /// Its sender.
+    pub sender: NodeId,
+    /// Where it left its sender.
+    pub port: Port,
+    /// The step of the scenario that was being carried out, from 1.
+    pub step: usize,
+    /// The frame as it left, without secrets.
+    pub bytes: &'a [u8],
+    receivers: &'a [usize],
+    capture: &'a Capture,
+}
+
+impl<'a> SentFrame<'a> {
+    /// Who took it, when, and what became of its bytes on the way: places and flipped bits.
+    pub fn received(&self) -> impl Iterator<Item = (NodeId, Instant, &'a [(usize, u8)])> {
+        let sightings = self.receivers.iter().filter_map(|index| self.capture.sightings.get(*index));
+        sightings
+            .map(|sighting| (sighting.node, sighting.at, sighting.received.as_deref().unwrap_or_default()))
+    }
+}
 
 impl Recording {
+    /// Every frame in the order in which they were sent.
+    pub fn frames(&self) -> impl Iterator<Item = SentFrame<'_>> {
+        let capture = &self.capture;
+        let of = |index: &usize| capture.sightings.get(*index);
+        let number = move |index: &usize| of(index).map(|sighting| sighting.number);
+        self.by_frame.chunk_by(move |a, b| number(a) == number(b)).filter_map(move |indices| {
+            let (first, receivers) = indices.split_first()?;
+            let Sighting { at, node: sender, port, number, step, .. } = of(first)?;
+            let bytes = capture.sent.get(*number)?;
+            let (at, sender, port, step) = (*at, *sender, *port, *step);
+            Some(SentFrame { at, sender, port, step, bytes, receivers, capture })
+        })
+    }
+
     /// The frames as a pcapng file: an interface for each end at which they can be seen, and with each packet the
     /// step during which it was there.
     pub fn to_pcapng(&self, scenario: &Scenario, seed: u64, trace: &Trace) -> Vec<u8> {
-        let Capture { sent, sightings, .. } = &self.0;
+        let Capture { sent, sightings, .. } = &self.capture;
         let interfaces: BTreeMap<(NodeId, Port), u32> = trace
             .actors()
             .flat_map(|(node, _)| ports(node).iter().map(move |port| (node, *port)))

@@ -30,8 +30,10 @@ Examples:
   hil run first.yaml -vv                  with the device's console
   hil run first.yaml --seed 0x2a          another roll of every dice: addresses, ports, jitter, losses
   hil run first.yaml --pace real          as slowly as it would be on a desk
+  hil run first.yaml --html first.html    with everything in a page for a browser
   hil run first.yaml --pcap first.pcapng  with all frames in a file for Wireshark
   hil run first.yaml --vcd first.vcd      with lamp, button, states and links in a file for GTKWave
+  hil run first.yaml --json first.jsonl   with everything that happened in a file for programs
   hil run --junit results.xml             with the results in a file for a CI server
   hil run --target qemu                   with the device on an emulated processor
   hil run --target board --port /dev/ttyACM0
@@ -39,8 +41,8 @@ Examples:
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
-NAME.story.snap beside NAME.yaml, if there is one. One that fails leaves its frames and its waveform in
-target/hil/NAME.
+NAME.story.snap beside NAME.yaml, if there is one. One that fails leaves all these files in target/hil/NAME:
+`hil show target/hil/NAME` opens the page.
 Exit codes: 0 passed, 1 a scenario failed, 2 wrong use or a bad file, 3 the target is not available.";
 
 const CUTS_EXAMPLES: &str = "\
@@ -109,6 +111,11 @@ pub(super) enum Command {
     Explore(ExploreArguments),
     /// Joins what `hil explore --json` wrote for each shard.
     Merge(MergeArguments),
+    /// Opens the page of a run that was kept because it failed.
+    Show {
+        /// The run's folder, its page, or its name below target/hil [default: the only one].
+        run: Option<PathBuf>,
+    },
     /// Writes a first scenario, with comments, to be changed; never over a file that is there.
     New {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].
@@ -155,6 +162,12 @@ pub(super) struct RunArguments {
     /// Writes what became of each scenario there as a JUnit file, which CI servers show.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+    /// Writes one scenario as a web page there, with everything in it: lanes, packets, console, flash, steps.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Writes everything that happened in one scenario there, an object a line, for programs (JSON Lines).
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
     /// Writes what the devices of one scenario showed and felt there as a waveform, for GTKWave and PulseView (VCD).
     #[arg(long, value_name = "FILE")]
     pub(super) vcd: Option<PathBuf>,
@@ -293,6 +306,12 @@ impl Binary {
 }
 
 impl RunArguments {
+    /// Whether a file is asked for that tells of one scenario.
+    pub(super) fn is_of_one(&self) -> bool {
+        let Self { html, json, vcd, pcap, .. } = self;
+        [html, json, vcd, pcap].into_iter().any(Option::is_some)
+    }
+
     pub(super) fn detail(&self) -> Detail {
         match self.verbose {
             0 => Detail::Story,

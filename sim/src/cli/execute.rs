@@ -104,8 +104,8 @@ pub(super) struct How {
 
 impl How {
     pub(super) fn of(arguments: &RunArguments) -> Self {
-        let RunArguments { seed, update, pcap, .. } = arguments;
-        Self { seed: *seed, update: *update, records: pcap.is_some() }
+        let RunArguments { seed, update, pcap, html, .. } = arguments;
+        Self { seed: *seed, update: *update, records: pcap.is_some() || html.is_some() }
     }
 
     /// The same run once more, with every frame.

@@ -47,6 +47,7 @@ mod junit;
 mod report;
 mod run;
 mod screen;
+mod show;
 mod target;
 mod write;
 
@@ -77,6 +78,7 @@ pub fn main(harness: Harness) -> ExitCode {
         Command::Cuts(arguments) => cuts::cuts(&arguments, &harness, &mut screen),
         Command::Explore(arguments) => explore::explore(&arguments, &harness, &mut screen),
         Command::Merge(arguments) => explore::merge(&arguments, &mut screen),
+        Command::Show { run } => show::show(run.as_deref(), &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
         Command::Image(image) => image::image(&image, &mut screen),
         Command::Doctor => Ok(doctor::doctor(&mut screen)),

@@ -5,7 +5,6 @@ use std::path::Component;
 use smoltcp::time::Duration;
 
 use super::arguments::{Pace, RunArguments};
-use super::evidence;
 use super::execute::{Fault, Report, Snapshots};
 use super::files::{Case, name, quoted};
 use super::junit;
@@ -99,8 +98,8 @@ pub(super) fn say_failure(
     }
     if let Some(folder) = &report.evidence {
         screen.say("");
-        screen.say(palette.quiet("everything of it is in"));
-        screen.say(format_args!("  {}", evidence::describe(folder)));
+        screen.say(palette.quiet("everything of it is kept; look at it with"));
+        screen.say(format_args!("  {} show {}", program(), quoted(folder)));
     }
     say_replay(case, arguments, screen);
 }
@@ -147,12 +146,7 @@ impl<'a> Summary<'a> {
 
     /// What became of the cases, as a JUnit file.
     pub(super) fn junit(&self, arguments: &RunArguments) -> String {
-        let properties = [
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("seed", arguments.seed.to_string()),
-            ("target", arguments.target.name().to_owned()),
-        ];
-        junit::write(arguments.target.name(), &properties, &self.junit)
+        junit_file(&self.junit, arguments)
     }
 
     /// How many cases have ended.
@@ -240,6 +234,16 @@ impl<'a> Summary<'a> {
     }
 }
 
+/// What became of cases, as a JUnit file.
+pub(super) fn junit_file(cases: &[junit::Case], arguments: &RunArguments) -> String {
+    let properties = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("seed", arguments.seed.to_string()),
+        ("target", arguments.target.name().to_owned()),
+    ];
+    junit::write(arguments.target.name(), &properties, cases)
+}
+
 /// What a CI server is told of a case. Its trace must still be there.
 pub(super) fn junit_case(case: &Case, report: &Report, arguments: &RunArguments) -> junit::Case {
     let secrets = Secrets::of(&case.scenario);
@@ -271,7 +275,7 @@ pub(super) fn junit_case(case: &Case, report: &Report, arguments: &RunArguments)
 }
 
 /// Why a case failed, in one line without secrets.
-fn reason(case: &Case, fault: &Fault, secrets: &Secrets) -> String {
+pub(super) fn reason(case: &Case, fault: &Fault, secrets: &Secrets) -> String {
     let story = golden::story_path(&case.path);
     secrets.clean(&match fault {
         Fault::Step(failure) => failure.to_string(),
@@ -308,8 +312,20 @@ fn say_replay(case: &Case, arguments: &RunArguments, screen: &mut Screen) {
 
 /// The command that runs this case, as the shell takes it: by the name under which this program was called.
 fn command(case: &Case, arguments: &RunArguments) -> String {
-    let program =
-        std::env::args_os().next().map_or_else(|| "hil".to_owned(), |program| quoted(program.as_ref()));
+    command_of(&program(), case, arguments)
+}
+
+/// How this program was called, as the shell takes it.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "hil".to_owned(), |program| quoted(program.as_ref()))
+}
+
+/// The command that runs this case again, in a file that others read: their program stands elsewhere.
+pub(super) fn replay(case: &Case, arguments: &RunArguments) -> String {
+    format!("{} --seed {}", command_of("hil", case, arguments), arguments.seed)
+}
+
+fn command_of(program: &str, case: &Case, arguments: &RunArguments) -> String {
     // Only what changes the run; how it is told is up to who replays it.
     let target = match arguments.target.name() {
         "sim" => String::new(),

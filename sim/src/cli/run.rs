@@ -38,10 +38,10 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
             "name one file: hil run FILE --pace real",
         ));
     }
-    if (arguments.pcap.is_some() || arguments.vcd.is_some()) && (paths.len() != 1 || !told) {
+    if arguments.is_of_one() && (paths.len() != 1 || !told) {
         return Err(Trouble::misuse(
-            "a capture or a waveform is of one scenario",
-            "name one file: hil run FILE --pcap FILE.pcapng --vcd FILE.vcd",
+            "a page, a trace, a capture or a waveform is of one scenario",
+            "name one file: hil run FILE --html FILE.html",
         ));
     }
     let target = prepare(arguments, screen)?;

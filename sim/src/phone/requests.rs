@@ -41,9 +41,11 @@ pub(super) fn config_path(configuration: &Configuration, token: &Secret, cloud: 
 pub(super) fn login_request(handset: &Handset) -> Request {
     let account = &handset.config.account;
     let credentials = [account.email.as_bytes(), b":", account.password.expose()].concat();
+    let mut authorization = String::from("Basic ");
+    base64(&credentials, &mut authorization);
     Request {
         method: "POST".into(),
-        headers: vec![("Authorization".into(), format!("Basic {}", base64(&credentials)))],
+        headers: vec![("Authorization".into(), authorization)],
         ..Request::get("/oauth2/token?grant_type=client_credentials")
     }
 }

@@ -24,7 +24,8 @@ use firmware_core::product::Product;
 use firmware_core::trace::Event;
 use smoltcp::time::Duration;
 
-use crate::capture::Recording;
+use crate::capture::{Capture, Recording};
+use crate::flash_view::FlashView;
 use crate::scenario::{Scenario, Step};
 use crate::target::{Sim, Target};
 use crate::trace::{Trace, What};
@@ -199,16 +200,25 @@ fn play(
     let failure = runner.play().err().or_else(|| runner.check_armed());
     let elapsed = runner.stage.world.now() - Instant::ZERO;
     let happened = runner.happened;
-    let recording = runner.stage.world.capture.take().map(|capture| {
-        let Stage { secrets, raw_secrets, .. } = &runner.stage;
-        let texts = secrets.iter().map(|secret| secret.as_bytes().to_vec());
-        capture.finish(&texts.chain(raw_secrets.iter().cloned()).collect::<Vec<_>>())
-    });
+    let recording = runner.stage.world.capture.take().map(|capture| finish(*capture, &mut runner.stage));
     let mut trace = runner.stage.world.trace;
     trace.sort();
     // A secret that is told is worse than a step that fails.
     let failure = check_secrets(&trace, &runner.stage.secrets).or(failure);
     Outcome { trace, elapsed, happened, recording, failure }
+}
+
+/// What has been recorded, without the secrets that the run knows.
+fn finish(capture: Capture, stage: &mut Stage) -> Recording {
+    let texts = stage.secrets.iter().map(|secret| secret.as_bytes().to_vec());
+    let secrets: Vec<_> = texts.chain(stage.raw_secrets.iter().cloned()).collect();
+    let devices = stage.world.devices.iter_mut().enumerate();
+    let flash = devices.filter_map(|(device, node)| {
+        // A device that cannot be reached shows nothing.
+        node.executor.flash().ok().map(|content| FlashView::new(device, &content, &secrets))
+    });
+    let flash = flash.collect();
+    capture.finish(&secrets, flash)
 }
 
 /// No secret may appear in anything that a run says.
