@@ -6,6 +6,7 @@ pub mod buffers;
 pub mod capture;
 pub mod cli;
 pub mod cloud;
+pub mod diff;
 mod dns;
 pub mod executor;
 pub mod explore;

@@ -200,38 +200,44 @@ impl Trace {
     /// The exact trace: every entry with its virtual time, and a digest of all frames. A run of entries that
     /// says the same again and again shows its first and its last round, and a digest of the times between.
     pub fn exact(&self) -> String {
-        let entries: Vec<&Entry> = self.entries.iter().filter(|entry| is_exact(&entry.what)).collect();
-        let lines: Vec<String> = entries
-            .iter()
+        let entries = || self.entries.iter().filter(|entry| is_exact(&entry.what));
+        let times: Vec<u64> = entries().map(|entry| entry.at.total_micros().unsigned_abs()).collect();
+        let lines: Vec<String> = entries()
             .map(|entry| format!("{:<10} {}", self.name(entry.actor), self.tell(&entry.what)))
             .collect();
-        let mut exact = String::new();
-        for part in fold(&lines) {
-            match part {
-                Part::Shown(range) => {
-                    for (entry, line) in entries[range.clone()].iter().zip(&lines[range]) {
-                        let _ = writeln!(exact, "{:>16} {line}", Seconds(entry.at));
-                    }
-                }
-                Part::Hidden { lines: range, period } => {
-                    let digest = entries[range.clone()].iter().fold(FNV_OFFSET, |digest, entry| {
-                        fnv1a64_continue(digest, &entry.at.total_micros().to_le_bytes())
-                    });
-                    let rounds = range.len() / period;
-                    let what = if period == 1 { "line".to_owned() } else { format!("{period} lines") };
-                    let _ =
-                        writeln!(exact, "{:>16} the {what} above {rounds} times, times {digest:016x}", "...");
-                }
-            }
-        }
-        let _ = writeln!(exact, "{} frames, digest {}", self.frames, self.frames_digest());
-        exact
+        write_exact(&times, &lines, self.frames, &self.frames_digest())
     }
 
     /// One number for everything that the exact trace says.
     pub fn hash(&self) -> u64 {
         fnv1a64_continue(FNV_OFFSET, self.exact().as_bytes())
     }
+}
+
+/// Writes an exact trace: times in microseconds, what happened then, how many frames were sent and their digest.
+pub(crate) fn write_exact(times: &[u64], lines: &[String], frames: u64, frames_digest: &str) -> String {
+    let mut exact = String::new();
+    for part in fold(lines) {
+        match part {
+            Part::Shown(range) => {
+                for (micros, line) in times[range.clone()].iter().zip(&lines[range]) {
+                    let time = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+                    // Writing to a string does not fail.
+                    let _ = writeln!(exact, "{time:>16} {line}");
+                }
+            }
+            Part::Hidden { lines: range, period } => {
+                let digest = times[range.clone()]
+                    .iter()
+                    .fold(FNV_OFFSET, |digest, micros| fnv1a64_continue(digest, &micros.to_le_bytes()));
+                let rounds = range.len() / period;
+                let what = if period == 1 { "line".to_owned() } else { format!("{period} lines") };
+                let _ = writeln!(exact, "{:>16} the {what} above {rounds} times, times {digest:016x}", "...");
+            }
+        }
+    }
+    let _ = writeln!(exact, "{frames} frames, digest {frames_digest}");
+    exact
 }
 
 /// Whether an entry is a milestone of the story.

@@ -5,6 +5,8 @@
 //! Both programs are optional. Without them those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI,
 //! they fail instead.
 
+mod page;
+
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -41,6 +43,13 @@ fn main() -> ExitCode {
         }
         trials.push(Trial::test(format!("{name} tells no secret"), move || check_secrets(&file)));
     }
+    let program = page::chromium().unwrap_or("chromium");
+    for (size, width, height) in [("a wide window", 1_280, 800), ("a phone's window", 500, 900)] {
+        trials.push(with(program, &format!("a failed run in {size}"), move || {
+            page::check_failed_run(width, height)
+        }));
+    }
+    trials.push(with(program, "a long run", page::check_long_run));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

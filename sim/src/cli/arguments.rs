@@ -71,6 +71,17 @@ all faults. Whatever goes wrong, the invariants must hold; in the end the device
 itself be set up. What fails is made small and written as a file that fails the same way.
 Exit codes: 0 nothing is wrong, 1 a seed fails, 2 wrong use or a bad file.";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  hil diff before.jsonl after.jsonl       two runs
+  hil diff target/hil/first-setup scenarios/cases/setup/first-setup.exact.snap
+                                          a run that failed, and how it was
+  hil diff target/hil/first-setup scenarios/cases/setup/first-setup.story.snap
+                                          the milestones alone, without times
+
+What devices print on their consoles and the scenario's own steps are not compared.
+Exit codes: 0 both tell the same, 1 they part, 2 wrong use or a bad file.";
+
 const IMAGE_EXAMPLES: &str = "\
 Examples:
   hil image                               real-radio for an ESP32-C3 with 4 MiB of flash
@@ -111,6 +122,16 @@ pub(super) enum Command {
     Explore(ExploreArguments),
     /// Joins what `hil explore --json` wrote for each shard.
     Merge(MergeArguments),
+    /// Says where two runs part: two traces, or a trace and a snapshot.
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff {
+        /// A trace that `hil run FILE --json` wrote, the folder of a run that failed, or a snapshot.
+        #[arg(value_name = "A")]
+        first: PathBuf,
+        /// Another one.
+        #[arg(value_name = "B")]
+        second: PathBuf,
+    },
     /// Opens the page of a run that was kept because it failed.
     Show {
         /// The run's folder, its page, or its name below target/hil [default: the only one].

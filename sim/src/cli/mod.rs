@@ -37,6 +37,7 @@
 
 mod arguments;
 mod cuts;
+mod diff;
 mod doctor;
 mod evidence;
 mod execute;
@@ -78,6 +79,7 @@ pub fn main(harness: Harness) -> ExitCode {
         Command::Cuts(arguments) => cuts::cuts(&arguments, &harness, &mut screen),
         Command::Explore(arguments) => explore::explore(&arguments, &harness, &mut screen),
         Command::Merge(arguments) => explore::merge(&arguments, &mut screen),
+        Command::Diff { first, second } => diff::diff(&first, &second, &mut screen),
         Command::Show { run } => show::show(run.as_deref(), &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
         Command::Image(image) => image::image(&image, &mut screen),
