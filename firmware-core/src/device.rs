@@ -149,7 +149,14 @@ impl<A: Application> Device<A> {
     pub fn poll<P: Platform>(&mut self, now: Instant, platform: &mut P) -> Wake {
         let mut busy = true;
         let mut application_is_due = true;
-        self.net.poll_ingress(now, platform.phy());
+        loop {
+            self.portal.release(&mut self.net);
+            if !self.net.poll_ingress(now, platform.phy()) {
+                break;
+            }
+            // The next frame may ask for the socket of the connection that the last one has ended.
+            self.net.poll_egress(now, platform.phy());
+        }
         for _ in 0..PASSES_MAX {
             busy = self.pass(now, platform);
             // Whatever happened may concern the product, and what it sends may take another pass.

@@ -195,19 +195,26 @@ impl Net {
         self.dns_servers = [Ipv4Address::UNSPECIFIED; 2];
     }
 
-    /// Processes what came. What is due by time, such as a retransmission, leaves before; what the rooms have
-    /// to say to what came leaves with [`poll_egress`](Self::poll_egress), together with its acknowledgement.
-    pub fn poll_ingress(&mut self, now: Instant, phy: &mut impl phy::Device) {
+    /// Processes what came, until a connection of the portal has ended; returns whether one has. What is due by time,
+    /// such as a retransmission, leaves before; what the rooms have to say to what came leaves with
+    /// [`poll_egress`](Self::poll_egress), together with its acknowledgement.
+    pub fn poll_ingress(&mut self, now: Instant, phy: &mut impl phy::Device) -> bool {
         let Some(iface) = &mut self.iface else {
             // Without a role frames have nowhere to go.
             while phy.receive(now).is_some() {}
-            return;
+            return false;
         };
         if iface.poll_at(now, &self.sockets).is_some_and(|at| at <= now) {
             let _ = iface.poll(now, phy, &mut self.sockets);
-            return;
+            return false;
         }
-        while iface.poll_ingress_single(now, phy, &mut self.sockets) != PollIngressSingleResult::None {}
+        while iface.poll_ingress_single(now, phy, &mut self.sockets) != PollIngressSingleResult::None {
+            let is_over = |handle| self.sockets.get::<tcp::Socket<'_>>(handle).state() == tcp::State::TimeWait;
+            if self.tcp.into_iter().any(is_over) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Sends what the sockets have to send, and says when the stack wants to be polled again; in the past

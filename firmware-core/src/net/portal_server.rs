@@ -191,6 +191,20 @@ impl PortalServer {
         None
     }
 
+    /// Lets the sockets of connections that have ended listen again. To be called when the net has been polled: a phone
+    /// sends its FIN again and again until it is acknowledged.
+    ///
+    /// RFC 9293 would keep them in TIME-WAIT for minutes. We have few, and the phone has everything.
+    pub fn release(&mut self, net: &mut Net) {
+        for (client, handle) in self.clients.iter_mut().zip(net.tcp) {
+            let socket = net.sockets.get_mut::<tcp::Socket<'_>>(handle);
+            let waits = matches!(client, Client::Closing { .. } | Client::Lingering { .. });
+            if waits && socket.state() == tcp::State::TimeWait {
+                free(client, socket);
+            }
+        }
+    }
+
     /// Gives up the oldest connection on which nothing was ever sent when no socket is left for the next phone.
     /// Browsers open connections in advance, and take no harm when one is gone. The only one of
     /// them may have come this moment, and is given time for its request.
@@ -360,11 +374,12 @@ fn poll_client(
 fn finish_closing(now: Instant, client: &mut Client, socket: &mut tcp::Socket<'static>, until: Instant) {
     // What is still being sent to us is of no interest, but must not fill the window.
     let _ = socket.recv(|bytes| (bytes.len(), ()));
-    // RFC 9293 would keep the socket in TIME-WAIT for minutes. We have few, and the phone has everything.
     // A reset might take from a phone what it has received and not read yet.
     let has_everything = matches!(client, Client::Lingering { .. }) && until <= now;
-    if socket.state() == tcp::State::TimeWait || has_everything {
+    if has_everything {
         free(client, socket);
+    } else if socket.state() == tcp::State::TimeWait {
+        // `release` comes next.
     } else if until <= now {
         reset(now, client, socket);
     } else if socket.state() == tcp::State::FinWait2 && matches!(client, Client::Closing { .. }) {

@@ -9,9 +9,11 @@ use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::random::fnv1a64;
 use hil_sim::explore::Explorer;
 use hil_sim::runner::cuts::Cuts;
-use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, run, run_on};
+use hil_sim::runner::{BoxedApplication, DEFAULT_SEED, Harness, Outcome, record_on, run, run_on};
 use hil_sim::scenario::{Power, Scenario, Verb};
 use hil_sim::target::{Sim, Target};
+use hil_sim::trace_file::{self, Run};
+use hil_sim::{page, waveform};
 
 /// A product whose code does nothing.
 pub(crate) const SILENT: Harness =
@@ -55,6 +57,37 @@ impl Case {
             }
         }
         count
+    }
+
+    /// Runs the scenario with every frame kept.
+    pub(crate) fn record(&self) -> Outcome {
+        record_on(&Sim, &self.scenario, &self.harness, DEFAULT_SEED, &mut |_| true)
+    }
+
+    /// Writes everything that a run leaves behind into a folder; returns how many bytes that are.
+    pub(crate) fn write_evidence(&self, outcome: &Outcome, folder: &Path) -> usize {
+        let Outcome { trace, elapsed, recording, .. } = outcome;
+        let trace_file = trace_file::write(&Run {
+            scenario: &self.scenario,
+            seed: DEFAULT_SEED,
+            target: "sim",
+            replay: "",
+            trace,
+            elapsed: *elapsed,
+            fault: None,
+        });
+        let recording = recording.as_ref().expect("it was recorded");
+        let page = page::write(&self.scenario, trace, &trace_file, Some(recording));
+        let files = [
+            ("report.html", page.into_bytes()),
+            ("trace.jsonl", trace_file.into_bytes()),
+            ("waveform.vcd", waveform::write(&self.scenario, DEFAULT_SEED, trace)),
+            ("capture.pcapng", recording.to_pcapng(&self.scenario, DEFAULT_SEED, trace)),
+        ];
+        files.iter().for_each(|(name, content)| {
+            std::fs::write(folder.join(name), content).expect("a temporary file");
+        });
+        files.iter().map(|(_, content)| content.len()).sum()
     }
 
     /// Runs the scenario with its devices there.

@@ -36,6 +36,10 @@ const SEEDS: u32 = 2_000;
 /// Contents of what a power cut leaves half done.
 const NOISES: u32 = 4;
 
+/// All files of a run: once, and for each event or frame.
+const EVIDENCE_MAX: Duration = Duration::from_millis(5);
+const EVIDENCE_EVENT_MAX: Duration = Duration::from_micros(2);
+
 /// A setup with its device in QEMU.
 const QEMU_MAX: Duration = Duration::from_millis(500);
 
@@ -63,6 +67,7 @@ fn main() {
     measure_rate(&mut rows);
     measure_instructions(&mut rows);
     measure_long_cases(&mut rows);
+    measure_evidence(&mut rows);
     measure_faults(&mut rows);
     measure_qemu(&mut rows);
     table::print(&rows);
@@ -146,6 +151,27 @@ fn measure_faults(rows: &mut Vec<Row>) {
     let best = best_of(1, || (0..SEEDS).for_each(|seed| drop(explorer.run(u64::from(seed)))));
     let all = best * (100_000 / SEEDS) / 2;
     rows.push(Row::time("100,000 explored seeds, two cores", all, Some(EXPLORED_MAX)));
+}
+
+/// What a run leaves behind, written into files.
+fn measure_evidence(rows: &mut Vec<Row>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (what, case) in [
+        ("all files of a first setup", cases::first_setup()),
+        ("all files of a day online", cases::online(Length::OneDay, cases::THERMOSTAT)),
+    ] {
+        let outcome = case.record();
+        let frames = usize::try_from(outcome.trace.frame_count()).unwrap_or(usize::MAX);
+        let events = outcome.trace.entries().len().saturating_add(frames);
+        let len = case.write_evidence(&outcome, folder.path());
+        let best = best_of(ROUNDS, || {
+            case.write_evidence(&outcome, folder.path());
+        });
+        let bar = EVIDENCE_MAX + EVIDENCE_EVENT_MAX * u32::try_from(events).unwrap_or(u32::MAX);
+        let (events, kib) = (grouped(events as u64), grouped(len as u64 / 1_024));
+        let detail = format!("{events} events and frames, {kib} KiB");
+        rows.push(Row::time(what, best, Some(bar)).with_detail(detail));
+    }
 }
 
 /// A whole setup with the device in QEMU, the emulator's start and end included.

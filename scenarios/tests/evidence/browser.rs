@@ -10,8 +10,10 @@ use hil_sim::page;
 use hil_sim::runner::{DEFAULT_SEED, Harness, record_on};
 use hil_sim::scenario::Scenario;
 use hil_sim::target::Sim;
-use hil_sim::trace_file::{self, Fault, Run};
+use hil_sim::trace_file::Fault;
 use libtest_mimic::Failed;
+
+use super::trace_file_of;
 
 const DRIVER: &str = include_str!("drive.js");
 /// Put before everything else, so that no error is missed.
@@ -72,15 +74,7 @@ fn page_of(story: &str) -> Result<String, Failed> {
         why: failure.why.clone(),
         invariant: failure.invariant.map(|invariant| invariant.name),
     });
-    let trace_file = trace_file::write(&Run {
-        scenario: &scenario,
-        seed: DEFAULT_SEED,
-        target: "sim",
-        replay: "hil run story.yaml --seed 1",
-        trace: &outcome.trace,
-        elapsed: outcome.elapsed,
-        fault: fault.as_ref(),
-    });
+    let trace_file = trace_file_of(&scenario, &outcome, fault.as_ref());
     Ok(page::write(&scenario, &outcome.trace, &trace_file, outcome.recording.as_ref()))
 }
 
