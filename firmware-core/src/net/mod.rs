@@ -209,7 +209,8 @@ impl Net {
             return false;
         }
         while iface.poll_ingress_single(now, phy, &mut self.sockets) != PollIngressSingleResult::None {
-            let is_over = |handle| self.sockets.get::<tcp::Socket<'_>>(handle).state() == tcp::State::TimeWait;
+            let is_over =
+                |handle| self.sockets.get::<tcp::Socket<'_>>(handle).state() == tcp::State::TimeWait;
             if self.tcp.into_iter().any(is_over) {
                 return true;
             }

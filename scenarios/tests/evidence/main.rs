@@ -5,17 +5,22 @@
 //! Both programs are optional. Without them those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI,
 //! they fail instead.
 
-mod page;
+mod browser;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use firmware_core::trace::Event;
+use hil_sim::diff::{self, Told};
+use hil_sim::golden;
+use hil_sim::page;
 use hil_sim::phone;
 use hil_sim::runner::{DEFAULT_SEED, Harness, Outcome, record_on, run};
 use hil_sim::scenario::{PhoneAction, Scenario, Secret, Verb};
 use hil_sim::target::Sim;
+use hil_sim::timeline::Palette;
 use hil_sim::trace::{Trace, What};
+use hil_sim::trace_file::{self, Fault, Run, TraceFile};
 use hil_sim::waveform;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -41,15 +46,17 @@ fn main() -> ExitCode {
             trials.push(with("tshark", &name, move || check_in_tshark(&first)));
             trials.push(with("sigrok-cli", &name, move || check_in_sigrok(&second)));
         }
-        trials.push(Trial::test(format!("{name} tells no secret"), move || check_secrets(&file)));
-    }
-    let program = page::chromium().unwrap_or("chromium");
-    for (size, width, height) in [("a wide window", 1_280, 800), ("a phone's window", 500, 900)] {
-        trials.push(with(program, &format!("a failed run in {size}"), move || {
-            page::check_failed_run(width, height)
+        trials.push(Trial::test(format!("{name} tells what the snapshots tell and no secret"), move || {
+            check_secrets(&file)
         }));
     }
-    trials.push(with(program, "a long run", page::check_long_run));
+    let program = browser::chromium().unwrap_or("chromium");
+    for (size, width, height) in [("a wide window", 1_280, 800), ("a phone's window", 500, 900)] {
+        trials.push(with(program, &format!("a failed run in {size}"), move || {
+            browser::check_failed_run(width, height)
+        }));
+    }
+    trials.push(with(program, "a long run", browser::check_long_run));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -73,16 +80,53 @@ fn check_secrets(file: &Path) -> Result<(), Failed> {
     if record(file)?.2 != capture {
         return Err("the same run leaves another capture".into());
     }
+    let trace_file = trace_file_of(&scenario, &outcome, None);
+    let page = page::write(&scenario, &outcome.trace, &trace_file, outcome.recording.as_ref());
+    let waveform = waveform::write(&scenario, DEFAULT_SEED, &outcome.trace);
     for secret in secrets(&scenario) {
-        if capture.windows(secret.len()).any(|bytes| bytes == secret) {
-            return Err("a password stands in the capture".into());
+        for (name, file) in [
+            ("capture", capture.as_slice()),
+            ("trace file", trace_file.as_bytes()),
+            ("page", page.as_bytes()),
+            ("waveform", waveform.as_slice()),
+        ] {
+            if file.windows(secret.len()).any(|bytes| bytes == secret) {
+                return Err(format!("a password stands in the {name}").into());
+            }
         }
     }
+    check_against_snapshots(file, &trace_file)?;
     let logins = capture.windows(LOGIN.len() + 32).filter_map(|bytes| bytes.strip_prefix(&LOGIN));
     match logins.into_iter().find(|token| token.iter().any(|byte| *byte != b'*')) {
         Some(_) => Err("a token stands in the capture".into()),
         None => Ok(()),
     }
+}
+
+/// The trace of a run as a file.
+pub(crate) fn trace_file_of(scenario: &Scenario, outcome: &Outcome, fault: Option<&Fault>) -> String {
+    trace_file::write(&Run {
+        scenario,
+        seed: DEFAULT_SEED,
+        target: "sim",
+        replay: "hil run story.yaml --seed 1",
+        trace: &outcome.trace,
+        elapsed: outcome.elapsed,
+        fault,
+    })
+}
+
+/// A trace file must tell what both snapshots beside the scenario tell.
+fn check_against_snapshots(file: &Path, trace_file: &str) -> Result<(), Failed> {
+    let trace = Told::Trace(TraceFile::parse("trace.jsonl".as_ref(), trace_file)?);
+    for snapshot in [golden::story_path(file), golden::exact_path(file)] {
+        let (told, expected) = Told::alike(&trace, &Told::load(&snapshot)?)?;
+        if let Some(at) = diff::parting(&told, &expected) {
+            let lines = diff::lines(&told, &expected, at, Palette::Plain).join("\n");
+            return Err(format!("A is the trace file, B {}:\n{lines}", snapshot.display()).into());
+        }
+    }
+    Ok(())
 }
 
 /// The passwords that a scenario names, as they are and as a query holds them. A short one stands in many a word.

@@ -251,11 +251,13 @@ pub(super) fn junit_case(case: &Case, report: &Report, arguments: &RunArguments)
         (Some(why), _) => junit::Verdict::Skipped(why.clone()),
         (None, None) => junit::Verdict::Passed,
         (None, Some(fault)) => {
-            let mut details = String::from("\n");
+            // Some servers show the text alone, some the message.
+            let mut details = format!("\n{}\n\n", reason(case, fault, &secrets));
             if let Fault::Story(diff) = fault {
                 details.extend(diff.lines().take(DIFF_LINES_MAX).map(|line| secrets.clean(line) + "\n"));
             } else if let Some(trace) = &report.trace {
                 let lines = Timeline::new(&case.scenario, trace, Palette::Plain).last_events();
+                details += "last events of each\n";
                 details.extend(lines.iter().map(|line| format!("{line}\n")));
             }
             details +=

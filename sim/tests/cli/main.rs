@@ -1,5 +1,7 @@
 //! The command `hil` from outside: what it writes where, and how it ends.
 
+mod evidence;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -196,25 +198,6 @@ fn a_failure_says_what_was_expected_what_was_so_and_how_to_replay_it() {
     ];
     ended.check(1, &expected, &[]);
     assert_eq!(ended.last_line(), format!("  {HIL} run 'my case.yaml' --seed 7"));
-    let kept =
-        "everything of it is in\n  'target/hil/my case': capture.pcapng for Wireshark, waveform.vcd for";
-    ended.check(1, &[kept], &[]);
-    let capture = fs::read(folder.0.join("target/hil/my case/capture.pcapng")).expect("the capture is there");
-    assert!(capture.len() > 10_000);
-    assert!(folder.read("target/hil/my case/waveform.vcd").is_some_and(|text| text.contains("WAIT_CONFIG")));
-}
-
-#[test]
-fn a_failure_is_one_where_nothing_can_be_kept_as_well() {
-    let folder =
-        Folder::new("unwritable").with("a.yaml", FAILS).with("b.yaml", PASSES).with("target", "a file");
-    for files in [&["run", "a.yaml"][..], &["run", "a.yaml", "b.yaml"]] {
-        folder.hil(files).check(
-            1,
-            &["is never-seen, not online"],
-            &["target/hil/a/capture.pcapng cannot be written"],
-        );
-    }
 }
 
 #[cfg(unix)]
@@ -499,48 +482,4 @@ fn hashes_are_the_same_whatever_the_number_of_jobs() {
         "{hashes}"
     );
     assert_eq!(Some(hashes), folder.read("2.txt"));
-}
-
-#[test]
-fn a_ci_server_is_told_of_every_case() {
-    let folder = Folder::new("junit")
-        .with("scenarios/cases/user/fails.yaml", FAILS)
-        .with("scenarios/cases/user/passes.yaml", PASSES)
-        .with("alone.yaml", PASSES);
-    folder.hil(&["run", "--junit", "out/results.xml"]).check(1, &["1 passed, 1 failed"], &[]);
-    let xml = folder.read("out/results.xml").expect("the file is there");
-    for expected in [
-        r#"<testsuite name="sim" tests="2" failures="1" errors="0" skipped="0""#,
-        r#"<property name="seed" value="1"/>"#,
-        r#"<testcase classname="scenarios.cases.user" name="fails""#,
-        r#"<failure message="step 4 (line 9), device should be online"#,
-        "CONNECTING_NET =&gt; WAIT_CONFIG",
-        "run scenarios/cases/user/fails.yaml --seed 1\n</failure>",
-        r#"<testcase classname="scenarios.cases.user" name="passes""#,
-    ] {
-        assert!(xml.contains(expected), "no {expected} in\n{xml}");
-    }
-    assert!(!xml.contains("wrong horse"));
-    folder.hil(&["run", "alone.yaml", "--junit", "alone.xml"]).check(0, &[], &[]);
-    let xml = folder.read("alone.xml").expect("the file is there");
-    assert!(xml.contains(r#"<testcase classname="scenarios" name="alone""#), "{xml}");
-}
-
-#[test]
-fn a_capture_and_a_waveform_are_of_one_scenario() {
-    let folder = Folder::new("pcap")
-        .with("scenarios/cases/passes.yaml", PASSES)
-        .with("scenarios/cases/fails.yaml", FAILS);
-    let help = "name one file: hil run FILE --pcap FILE.pcapng --vcd FILE.vcd";
-    folder.hil(&["run", "--pcap", "all.pcapng"]).check(2, &[], &["of one scenario", help]);
-    folder.hil(&["run", "--vcd", "all.vcd"]).check(2, &[], &["of one scenario", help]);
-    assert!(!folder.0.join("all.pcapng").exists());
-    // A run that fails is the one that is looked at.
-    let told = "all frames are in out/one.pcapng";
-    folder.hil(&["run", "scenarios/cases/fails.yaml", "--pcap", "out/one.pcapng"]).check(1, &[told], &[]);
-    let bytes = fs::read(folder.0.join("out/one.pcapng")).expect("the file is there");
-    assert!(bytes.starts_with(&[0x0A, 0x0D, 0x0D, 0x0A]));
-    let told = "the waveform is in one.vcd";
-    folder.hil(&["run", "scenarios/cases/passes.yaml", "--vcd", "one.vcd"]).check(0, &[told], &[]);
-    assert!(folder.read("one.vcd").is_some_and(|text| text.starts_with("$version\n    hil ")));
 }
