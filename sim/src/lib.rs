@@ -16,6 +16,7 @@ mod fold;
 pub mod golden;
 mod http;
 mod json;
+pub mod junit;
 pub mod page;
 pub mod phone;
 pub mod router;

@@ -6,6 +6,7 @@
 //! they fail instead.
 
 mod browser;
+mod results;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
             browser::check_failed_run(width, height)
         }));
     }
+    trials.push(with("xmllint", "results of every kind", results::check_in_xmllint));
     trials.push(with(program, "a long run", browser::check_long_run));
     libtest_mimic::run(&arguments, trials).exit_code()
 }

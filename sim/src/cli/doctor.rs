@@ -21,7 +21,7 @@ struct Tool {
     source: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     Tool {
         programs: &[PROGRAM],
         purpose: "runs the firmware on an emulated RISC-V processor (--target qemu)",
@@ -34,7 +34,7 @@ const TOOLS: [Tool; 9] = [
     },
     Tool {
         programs: &["chromium", "chromium-browser", "google-chrome"],
-        purpose: "opens the device's setup page as a phone's browser would",
+        purpose: "opens the page of a run in the tests",
         source: "package chromium",
     },
     Tool {
@@ -56,6 +56,11 @@ const TOOLS: [Tool; 9] = [
         programs: &["gtkwave", "sigrok-cli"],
         purpose: "shows the indicator, button and radio as waveforms",
         source: "package gtkwave or sigrok-cli",
+    },
+    Tool {
+        programs: &["xmllint"],
+        purpose: "holds JUnit files against their schema in the tests",
+        source: "package libxml2-utils",
     },
     Tool {
         programs: &["espflash"],

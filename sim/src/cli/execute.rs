@@ -10,10 +10,10 @@ use smoltcp::time::{Duration, Instant};
 
 use super::arguments::RunArguments;
 use super::files::Case;
-use super::junit;
 use super::report::junit_case;
 use crate::capture::Recording;
 use crate::golden;
+use crate::junit;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, record_on, run_on};
 use crate::target::Target;
 use crate::text::words_of_panic;

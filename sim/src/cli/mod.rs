@@ -44,7 +44,6 @@ mod execute;
 mod explore;
 mod files;
 mod image;
-mod junit;
 mod report;
 mod run;
 mod screen;

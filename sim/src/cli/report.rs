@@ -7,10 +7,10 @@ use smoltcp::time::Duration;
 use super::arguments::{Pace, RunArguments};
 use super::execute::{Fault, Report, Snapshots};
 use super::files::{Case, name, quoted};
-use super::junit;
 use super::screen::Screen;
 use crate::executor::serial::BAUD;
 use crate::golden;
+use crate::junit;
 use crate::secrets::Secrets;
 use crate::timeline::{Palette, Timeline, counted, ratio, spoken};
 

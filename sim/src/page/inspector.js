@@ -2,6 +2,8 @@
 
 /** Packets that are listed around a step that failed. */
 const PACKETS_BEFORE = 12;
+/** Bytes in a line of a hex view: as many as fit into a narrow panel. */
+const HEX_LINE = 8;
 
 class Inspector {
   constructor(run, element, onRow) {
@@ -214,8 +216,8 @@ function flashHex(text) {
 function hexLines(bytes) {
   let html = "";
   let skipped = false;
-  for (let at = 0; at < bytes.length; at += 16) {
-    const line = bytes.slice(at, at + 16);
+  for (let at = 0; at < bytes.length; at += HEX_LINE) {
+    const line = bytes.slice(at, at + HEX_LINE);
     if (bytes.length > 256 && line.every((byte) => byte === "ff")) {
       skipped = true;
       html += line.map(() => "<i hidden></i>").join("");
@@ -229,7 +231,7 @@ function hexLines(bytes) {
       const code = parseInt(byte, 16);
       return byte === "**" ? "*" : code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : "·";
     });
-    html += `<span class="quiet">${hex(at, 4)}</span>  ${line.map((byte) => `<i>${byte}</i>`).join(" ")}${"   ".repeat(16 - line.length)}  ${escapeHtml(text.join(""))}\n`;
+    html += `<span class="quiet">${hex(at, 4)}</span>  ${line.map((byte) => `<i>${byte}</i>`).join(" ")}${"   ".repeat(HEX_LINE - line.length)}  ${escapeHtml(text.join(""))}\n`;
   }
   return `<pre class="hex">${html}</pre>`;
 }

@@ -179,6 +179,18 @@ function onKey(event) {
   }
 }
 
+/** Goes where the address says: `#at=SECONDS`, `#find=WORDS`, or both. */
+function followAddress() {
+  const { at, find } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  if (find) {
+    $("search").value = find;
+    search(find);
+  }
+  if (at) {
+    choose(lowerBound(lanes.shown.map((row) => row.at), Math.round(Number(at) * 1e6)));
+  }
+}
+
 function fillTop() {
   const { head, end, steps } = run;
   $("verdict").textContent = end.verdict;
@@ -231,6 +243,7 @@ function listen() {
   $("theme").addEventListener("click", changeTheme);
   $("help-button").addEventListener("click", () => $("help").showModal());
   document.addEventListener("keydown", onKey);
+  window.addEventListener("hashchange", followAddress);
 }
 
 fillTop();
@@ -241,4 +254,5 @@ if (run.end.fault) {
   goToFault();
   $("inspector").classList.remove("open");
 }
+followAddress();
 requestAnimationFrame(animateLamps);

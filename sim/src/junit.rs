@@ -6,37 +6,41 @@ use smoltcp::time::Duration;
 
 /// What became of a case.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub enum Verdict {
+    /// It passed.
     Passed,
     /// Why it was not run.
     Skipped(String),
+    /// It failed, or could not be judged.
     Failed(Failed),
 }
 
 /// Why a case failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Failed {
+pub struct Failed {
     /// Whether the case could not be judged: the program crashed, or a snapshot cannot be read.
-    pub(super) is_error: bool,
+    pub is_error: bool,
     /// In one line.
-    pub(super) reason: String,
+    pub reason: String,
     /// The last events and the command that replays it.
-    pub(super) details: String,
+    pub details: String,
 }
 
 /// A case.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Case {
+pub struct Case {
     /// The folder it stands in, with dots between names, by which servers group.
-    pub(super) class: String,
-    pub(super) name: String,
+    pub class: String,
+    /// By what it is known within its class.
+    pub name: String,
     /// How long it took, in wall time.
-    pub(super) took: Duration,
-    pub(super) verdict: Verdict,
+    pub took: Duration,
+    /// What became of it.
+    pub verdict: Verdict,
 }
 
 /// The file: `suite` is the target, `properties` tell how to get the same again.
-pub(super) fn write(suite: &str, properties: &[(&str, String)], cases: &[Case]) -> String {
+pub fn write(suite: &str, properties: &[(&str, String)], cases: &[Case]) -> String {
     let count = |of: fn(&Verdict) -> bool| cases.iter().filter(|case| of(&case.verdict)).count();
     let failures = count(|verdict| matches!(verdict, Verdict::Failed(Failed { is_error: false, .. })));
     let errors = count(|verdict| matches!(verdict, Verdict::Failed(Failed { is_error: true, .. })));
@@ -78,9 +82,10 @@ fn write_case(case: &Case, xml: &mut String) {
     };
 }
 
+/// The schema of JUnit files that Jenkins and Maven have takes three decimals at most.
 fn seconds(time: Duration) -> String {
-    let micros = time.total_micros();
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    let ms = time.total_millis();
+    format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
 /// A text as it may stand between tags and between quotation marks (XML 1.0 sections 2.2 and 2.4).
@@ -125,19 +130,19 @@ mod tests {
         ];
         let expected = "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
-<testsuites name=\"hil\" tests=\"4\" failures=\"1\" errors=\"1\" time=\"5.000000\">
-  <testsuite name=\"sim\" tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\" time=\"5.000000\">
+<testsuites name=\"hil\" tests=\"4\" failures=\"1\" errors=\"1\" time=\"5.000\">
+  <testsuite name=\"sim\" tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\" time=\"5.000\">
     <properties>
       <property name=\"seed\" value=\"1\"/>
     </properties>
-    <testcase classname=\"cases.setup\" name=\"good\" time=\"1.250000\"/>
-    <testcase classname=\"cases.setup\" name=\"one-board\" time=\"1.250000\">
+    <testcase classname=\"cases.setup\" name=\"good\" time=\"1.250\"/>
+    <testcase classname=\"cases.setup\" name=\"one-board\" time=\"1.250\">
       <skipped message=\"1 &lt; 2\"/>
     </testcase>
-    <testcase classname=\"cases.setup\" name=\"bad\" time=\"1.250000\">
+    <testcase classname=\"cases.setup\" name=\"bad\" time=\"1.250\">
       <failure message=\"a &amp; b\" type=\"failure\">replay &quot;it&quot;\n\u{FFFD}</failure>
     </testcase>
-    <testcase classname=\"cases.setup\" name=\"worse\" time=\"1.250000\">
+    <testcase classname=\"cases.setup\" name=\"worse\" time=\"1.250\">
       <error message=\"boom\" type=\"error\">replay &quot;it&quot;\n\u{FFFD}</error>
     </testcase>
   </testsuite>
