@@ -1,8 +1,9 @@
-//! What a run leaves behind for other programs: the capture of each scenario holds no secret and changes nothing of
-//! the run, Wireshark's `tshark` reads in it what the trace says, and PulseView's `sigrok-cli` sees each state in the
-//! waveform when the trace says it.
+//! What a run leaves behind for other programs: of each scenario the files hold no secret, recording changes nothing of
+//! the run, and the trace file tells what the snapshots tell. Wireshark's `tshark` reads in a capture what the trace
+//! says, PulseView's `sigrok-cli` and `jq` see each state when the trace says it, `xmllint` takes the results, and
+//! Chromium shows the page.
 //!
-//! Both programs are optional. Without them those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI,
+//! These programs are optional. Without them those tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI,
 //! they fail instead.
 
 mod browser;
@@ -43,9 +44,10 @@ fn main() -> ExitCode {
     for file in files {
         let name = scenarios::name(&file);
         if READ.contains(&name.as_str()) {
-            let (first, second) = (file.clone(), file.clone());
+            let (first, second, third) = (file.clone(), file.clone(), file.clone());
             trials.push(with("tshark", &name, move || check_in_tshark(&first)));
             trials.push(with("sigrok-cli", &name, move || check_in_sigrok(&second)));
+            trials.push(with("jq", &name, move || check_in_jq(&third)));
         }
         trials.push(Trial::test(format!("{name} tells what the snapshots tell and no secret"), move || {
             check_secrets(&file)
@@ -218,7 +220,67 @@ fn check_in_tshark(file: &Path) -> Result<(), Failed> {
         })
         .collect();
     let filter = "dhcp.option.dhcp == 5 && ip.src == 192.168.4.1 && frame.packet_flags_direction == 1";
-    compare("addresses that phones were given", &tshark(&capture, filter, "dhcp.ip.your")?, &addresses)
+    compare("addresses that phones were given", &tshark(&capture, filter, "dhcp.ip.your")?, &addresses)?;
+    for device in &scenario.world.devices {
+        check_way_to_the_cloud(&capture, &outcome.trace, device.name.as_str())?;
+    }
+    Ok(())
+}
+
+/// What a device asked of DNS and where it connected, seen at its radio. What was lost is asked again, so that each is
+/// counted once.
+fn check_way_to_the_cloud(capture: &Path, trace: &Trace, device: &str) -> Result<(), Failed> {
+    let told = |of: fn(&Event) -> Option<String>| -> Vec<String> {
+        told(trace, device, move |what| if let What::Device(event) = what { of(event) } else { None })
+            .map(|(_, value)| value)
+            .collect()
+    };
+    let here = format!("frame.interface_name == \"{device}\"");
+    let resolved = told(|event| match event {
+        Event::Resolved(ip) => Some(ip.to_string()),
+        _ => None,
+    });
+    let filter = format!("{here} && udp.srcport == 53 && dns.a && frame.packet_flags_direction == 1");
+    compare("addresses that the device was told", &tshark(capture, &filter, "dns.a")?, &resolved)?;
+    let ports = told(|event| match event {
+        Event::Connecting { port, .. } => Some(port.to_string()),
+        _ => None,
+    });
+    let filter =
+        format!("{here} && tcp.flags.syn == 1 && tcp.flags.ack == 0 && frame.packet_flags_direction == 2");
+    let own = tshark(capture, &filter, "tcp.srcport")?;
+    let mut seen = tshark(capture, &filter, "tcp.dstport")?;
+    // The same connection asked for once more has the same port here.
+    let again: Vec<bool> = own.iter().enumerate().map(|(index, port)| own[..index].contains(port)).collect();
+    let mut is_new = again.iter().map(|again| !again);
+    seen.retain(|_| is_new.next().unwrap_or(false));
+    compare("ports to which the device connected", &seen, &ports)
+}
+
+/// The states of each device, as `jq` picks them from the trace file.
+fn check_in_jq(file: &Path) -> Result<(), Failed> {
+    let (scenario, outcome, _) = record(file)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("trace.jsonl");
+    std::fs::write(&path, trace_file_of(&scenario, &outcome, None))?;
+    for device in &scenario.world.devices {
+        let name = device.name.as_str();
+        let filter =
+            format!("select(.event == \"device.state\" and .actor == \"{name}\") | \"\\(.at_us) \\(.to)\"");
+        let output = Command::new("jq").args(["-r", &filter]).arg(&path).output()?;
+        let seen: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        let entries = outcome.trace.entries().iter().filter(|entry| outcome.trace.name(entry.actor) == name);
+        let expected: Vec<String> = entries
+            .filter_map(|entry| match &entry.what {
+                What::Device(Event::State { to, .. }) => Some(format!("{} {to}", entry.at.total_micros())),
+                _ => None,
+            })
+            .collect();
+        if expected.is_empty() || seen != expected {
+            return Err(format!("jq sees {seen:?}, and it should be {expected:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// What a run's states are looked at each so many microseconds.

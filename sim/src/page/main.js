@@ -200,6 +200,7 @@ function fillTop() {
   const facts = [["target", head.target], ["seed", head.seed], ["device life", spoken(end.end_us)], ["frames", end.frames]];
   $("facts").innerHTML = facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(String(value))}</dd></div>`).join("");
   $("replay").textContent = head.replay;
+  document.documentElement.style.setProperty("--time", `${Math.max(9, clock(end.end_us).length + 2)}ch`);
   if (end.fault) {
     const step = steps[end.fault.step - 1];
     $("fault").hidden = false;
@@ -208,7 +209,7 @@ function fillTop() {
     $("fault-why").textContent = end.fault.why;
   }
   $("steps").innerHTML = steps.map((step) => {
-    const when = step.from < 0 ? "" : `<span class="time">${clock(run.rows[step.from].at)}</span>`;
+    const when = step.from < 0 ? "" : `<span class="time">${shortClock(run.rows[step.from].at)}</span>`;
     return `<li class="${step.verdict.replace(" ", "-")}"><button type="button" data-step="${step.number}" ${step.from < 0 ? "disabled" : ""}>
       <span class="mark" title="${step.verdict}"></span><span>${escapeHtml(step.text)}</span>${when}</button></li>`;
   }).join("");

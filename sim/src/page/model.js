@@ -3,6 +3,8 @@
 const OFF = "OFF";
 /** A longer time without a row is pointed out, in microseconds. */
 const GAP_MIN_US = 2_000_000;
+/** From here on, milliseconds say nothing any more where there is little room. */
+const SHORT_CLOCK_MAX_US = 600_000_000;
 /** What of a run can be shown or hidden, by key, name, and whether it is shown at first. */
 const FILTERS = [
   ["1", "story", "Story", true],
@@ -116,7 +118,8 @@ function shownRows(run, filters, hits) {
       continue;
     }
     if (row.at - last >= GAP_MIN_US && row.kind !== "out") {
-      shown.push({ kind: "gap", at: row.at, passed: row.at - last, states: row.before, before: row.before, lamps: row.lamps, index: -1 });
+      const { at, before, lamps, step } = row;
+      shown.push({ kind: "gap", index: -1, at, passed: at - last, before, states: before, lamps, step });
     }
     last = row.kind === "out" ? row.until : row.at;
     shown.push(row);
@@ -171,9 +174,17 @@ function clock(us) {
   return `${Math.floor(ms / 1000)}.${String(ms % 1000).padStart(3, "0")}`;
 }
 
+/** A time in a few characters: late ones are told as a person would. */
+function shortClock(us) {
+  return us < SHORT_CLOCK_MAX_US ? clock(us) : spoken(us);
+}
+
 /** A length of time as a person says it. */
 function spoken(us) {
   const s = us / 1e6;
+  if (us === 0) {
+    return "0 s";
+  }
   if (s < 0.001) {
     return `${us} µs`;
   }

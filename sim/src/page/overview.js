@@ -29,9 +29,10 @@ class Overview {
   scale() {
     this.times = [0];
     this.places = [0];
-    for (const { at } of this.run.rows) {
+    for (const { at, filter } of this.run.rows) {
       const last = this.times.at(-1);
-      if (at <= last) {
+      // Of a night in which a device asks each minute, what it asks is not worth more room than what is told.
+      if (at <= last || filter === "detail" || filter === "console") {
         continue;
       }
       const passed = at - last;
@@ -82,7 +83,7 @@ class Overview {
         return `<i class="idle" style="left:${left.toFixed(3)}%;width:${(right - left).toFixed(3)}%" title="${spoken(to - from)} without an event"></i>`;
       });
     const marks = Array.from({ length: MARKS + 1 }, (_, index) => index / MARKS).map(
-      (place) => `<span style="left:${place * 100}%">${clock(this.timeAt(place)).replace(/\.(\d)\d+$/, ".$1")} s</span>`,
+      (place) => `<span style="left:${place * 100}%">${spoken(Math.round(this.timeAt(place)))}</span>`,
     );
     this.element.innerHTML = `<div class="strip">${bands.join("")}<svg class="density" viewBox="0 0 1000 16"
       preserveAspectRatio="none" aria-hidden="true"><path d="${this.densityPath()}"/></svg>${idle.join("")}${steps.join("")}<i
