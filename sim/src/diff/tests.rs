@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+
+use super::told::{exact_item, story_item};
 use super::*;
 
 /// Events as `time actor text`, separated by slashes.
@@ -62,4 +65,32 @@ phone
          0.001500  phone  joins
          3.000000  phone  rings";
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_line_of_an_exact_trace_has_a_time_an_actor_and_words() {
+    let item = exact_item("        7.295000 device     answers /wifi_scan.json with 200");
+    let expected = Item {
+        at_us: Some(7_295_000),
+        actor: "device".to_owned(),
+        text: "answers /wifi_scan.json with 200".to_owned(),
+    };
+    assert_eq!(item, expected);
+    let remark = exact_item("             ... the line above 3 times, times 0bf7125b7f023068");
+    assert_eq!((remark.at_us, remark.actor.as_str()), (None, ""));
+    assert_eq!(remark.text, "... the line above 3 times, times 0bf7125b7f023068");
+}
+
+proptest! {
+    #[test]
+    fn whatever_stands_in_snapshots_they_are_compared(first in "(.{0,30}\n|[0-9. ]{0,30}\n){0,6}", second in "(.{0,30}\n){0,6}") {
+        for item in [exact_item, story_item] {
+            let first: Vec<Item> = first.lines().map(item).collect();
+            let second: Vec<Item> = second.lines().map(item).collect();
+            match parting(&first, &second) {
+                Some(at) => prop_assert!(!lines(&first, &second, at, Palette::Plain).is_empty()),
+                None => prop_assert_eq!(first, second),
+            }
+        }
+    }
 }

@@ -145,17 +145,17 @@ fn is_exact(level: &str) -> bool {
 }
 
 /// `actor: text`. A trace file has stars where a token could stand, so that a snapshot has to have them too.
-fn story_item(line: &str) -> Item {
+pub(super) fn story_item(line: &str) -> Item {
     let (actor, text) = line.split_once(": ").unwrap_or(("", line));
     Item { at_us: None, actor: actor.to_owned(), text: Secrets::default().clean(text) }
 }
 
 /// `seconds actor text`, or a remark about lines above, or about all.
-fn exact_item(line: &str) -> Item {
+pub(super) fn exact_item(line: &str) -> Item {
     let (time, rest) = line.trim_start().split_once(' ').unwrap_or(("", line));
     let micros = time.split_once('.').and_then(|(seconds, rest)| {
         let (seconds, micros) = (seconds.parse::<u64>().ok()?, rest.parse::<u64>().ok()?);
-        Some(seconds * 1_000_000 + micros)
+        seconds.checked_mul(1_000_000)?.checked_add(micros)
     });
     match micros.zip(rest.split_once(' ')) {
         Some((micros, (actor, text))) => Item {
