@@ -73,9 +73,14 @@ enum Kind {
     PhoneLeaves,
     PhoneCrowds,
     PhoneAsks,
+    FlashBreaks,
+    RouterPassword,
+    RouterSubnet,
+    CloudDeletes,
+    CloudWrites,
 }
 
-const KINDS: [Kind; 43] = [
+const KINDS: [Kind; 48] = [
     Kind::Cut,
     Kind::Brownout,
     Kind::EraseFailure,
@@ -119,6 +124,11 @@ const KINDS: [Kind; 43] = [
     Kind::PhoneLeaves,
     Kind::PhoneCrowds,
     Kind::PhoneAsks,
+    Kind::FlashBreaks,
+    Kind::RouterPassword,
+    Kind::RouterSubnet,
+    Kind::CloudDeletes,
+    Kind::CloudWrites,
 ];
 
 /// States in which faults begin, the usual ones more often: what waits for a state that never comes holds up all
@@ -230,6 +240,10 @@ impl Kind {
                     format!("flash: {{ flip: {{ byte: {byte}, bit: {} }} }}", dice.below(8))
                 }
             },
+            Self::FlashBreaks => match dice.below(2) {
+                0 => format!("flash: {{ stuck_sector: {} }}", dice.below(2)),
+                _ => format!("flash: {{ erases_max: {} }}", 1 + dice.below(4)),
+            },
             Self::ClockDrift => {
                 // A quartz, one out of its range, and an oscillator without one.
                 let most = dice.pick(&[50, 1_000, 100_000]).copied().unwrap_or(1);
@@ -279,6 +293,12 @@ impl Kind {
             Self::RouterSlow => {
                 format!("router: {{ join_delay: {}ms }}", dice.below(10_000))
             }
+            Self::RouterPassword => "router: { password: another horse }".to_owned(),
+            // That of the device's own access point, and others.
+            Self::RouterSubnet => {
+                let subnet = dice.word(&["192.168.4.0/24", "192.168.0.0/16", "10.0.0.0/24"]);
+                format!("router: {{ subnet: {subnet} }}")
+            }
             Self::RouterFull => format!("router: {{ stations_max: {} }}", dice.below(3)),
             _ => return None,
         })
@@ -311,6 +331,11 @@ impl Kind {
             Self::CloudRevokes => {
                 let after = dice.word(&["", ", revoke_after: 30s"]);
                 format!("cloud: {{ revoke_token: {device}{after} }}")
+            }
+            Self::CloudDeletes => format!("cloud: {{ delete_device: {device} }}"),
+            Self::CloudWrites => {
+                let (pin, value) = (dice.below(10), dice.below(100));
+                format!("cloud: {{ write: {{ device: {device}, pin: V{pin}, value: {value} }} }}")
             }
             // To itself, again and again.
             Self::CloudRedirects => format!("cloud: {{ redirect_to: {} }}", cloud.hosts.first()?),

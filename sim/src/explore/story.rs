@@ -18,11 +18,6 @@ pub enum StoryError {
     /// Nobody could set a device up there.
     #[error("{0}: its world has no network that a device can join and no phone to tell it")]
     NoNetwork(String),
-    /// Its flash is broken, so that nothing can be promised.
-    #[error(
-        "{0}: its flash is broken (line {1}) and stays so, and a device cannot be set up for ever on such a flash"
-    )]
-    BrokenFlash(String, u32),
     /// It does not end well by itself.
     #[error("{0}: without any fault it does not end with the device online: {1}")]
     NeverWell(String, String),
@@ -52,10 +47,6 @@ impl Story {
     /// Takes a file to pieces.
     pub(super) fn new(file: &str, text: &str) -> Result<Self, StoryError> {
         let scenario = Scenario::parse(file, text)?;
-        let breaks = |step: &&Step| matches!(&step.verb, Verb::Flash(change) if change.breaks());
-        if let Some(step) = scenario.steps.iter().find(breaks) {
-            return Err(StoryError::BrokenFlash(file.to_owned(), step.line));
-        }
         let lines: Vec<&str> = text.lines().collect();
         let starts: Vec<usize> =
             scenario.steps.iter().map(|step| (step.line as usize).saturating_sub(1)).collect();

@@ -47,8 +47,16 @@ impl DhcpServer {
     /// # Panics
     /// When the network is too small for the pool.
     pub(super) fn new(mac: EthernetAddress, lan: Ipv4Cidr, lease: Duration) -> Self {
+        let mut server = Self { mac, lan, lease, pool_len: POOL_LEN, leases: Vec::new(), refused: None };
+        server.set_lan(lan);
+        server
+    }
+
+    /// Changes the network whose addresses are given away, and forgets what was given.
+    pub(super) fn set_lan(&mut self, lan: Ipv4Cidr) {
         assert!(lan.prefix_len() <= 24, "the pool needs a network of 256 addresses or more");
-        Self { mac, lan, lease, pool_len: POOL_LEN, leases: Vec::new(), refused: None }
+        self.lan = lan;
+        self.clear();
     }
 
     /// Changes how long addresses are given away from now on.

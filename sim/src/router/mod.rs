@@ -239,6 +239,21 @@ impl Router {
         self.frames.clear();
     }
 
+    /// Gives its network other addresses, as its owner would: it starts anew and knows nobody.
+    ///
+    /// # Panics
+    /// When the network is smaller than 256 addresses.
+    pub fn set_lan(&mut self, lan: Ipv4Cidr) {
+        self.config.lan = lan;
+        self.dhcp.set_lan(lan);
+        self.set_power(self.powered);
+    }
+
+    /// The network's addresses, with its own.
+    pub fn lan(&self) -> Ipv4Cidr {
+        self.config.lan
+    }
+
     /// Switches the router off and on.
     pub fn power_cycle(&mut self) {
         self.set_power(false);

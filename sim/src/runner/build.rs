@@ -17,7 +17,7 @@ use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{
-    self, Between, DhcpMode, DnsMode, FlashChange, Habit, LoginAnswer, Permille, PhoneOs, Scenario,
+    self, Between, DhcpMode, DnsMode, FlashChange, Habit, LoginAnswer, Permille, PhoneOs, Scenario, Subnet,
 };
 use crate::secrets::Secrets;
 use crate::target::Target;
@@ -263,7 +263,7 @@ impl Stage {
                 name: name.to_owned(),
                 lan_mac: made_up_mac(0xB0, index),
                 uplink_mac,
-                lan: Ipv4Cidr::new(router.subnet.router(), router.subnet.prefix),
+                lan: lan_of(router.subnet),
                 uplink: Ipv4Address::new(198, 18, 0, octet(index)),
                 zone: zone.clone(),
                 dhcp: mode,
@@ -449,6 +449,11 @@ pub(super) struct Dhcp {
     pub(super) mode: router::DhcpMode,
     pub(super) lease: Option<Duration>,
     pub(super) pool: Option<u8>,
+}
+
+/// A network with its router's own address.
+pub(super) fn lan_of(subnet: Subnet) -> Ipv4Cidr {
+    Ipv4Cidr::new(subnet.router(), subnet.prefix)
 }
 
 pub(super) fn dhcp_mode(mode: DhcpMode) -> Dhcp {

@@ -2,7 +2,9 @@
 
 use smoltcp::time::Duration;
 
-use super::build::{Dhcp, dhcp_mode, dns_mode, login_answer, passphrase_of, phone_model, with_habits};
+use super::build::{
+    Dhcp, dhcp_mode, dns_mode, lan_of, login_answer, passphrase_of, phone_model, with_habits,
+};
 use super::{Runner, StepError};
 use crate::cloud::{self, Cloud, DeviceId};
 use crate::phone::Behaviour;
@@ -38,6 +40,9 @@ impl Runner<'_> {
             if let Some(dns) = change.dns {
                 actor.set_dns(dns_mode(dns));
             }
+            if let Some(subnet) = change.subnet {
+                actor.set_lan(lan_of(subnet));
+            }
             if let Some(power) = change.power {
                 actor.set_power(power == Switch::On);
             }
@@ -53,8 +58,8 @@ impl Runner<'_> {
                 None if change.channel.is_some() => {
                     self.stage.world.move_access_point(*bssid, ap.clone());
                 }
-                // With another security it starts anew.
-                None if change.security.is_some() => {
+                // With another security or another network it starts anew.
+                None if change.security.is_some() || change.subnet.is_some() => {
                     self.stage.world.remove_access_point(*bssid);
                     self.stage.world.add_access_point(*bssid, ap.clone());
                 }

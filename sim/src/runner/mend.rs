@@ -4,8 +4,9 @@ use firmware_core::config::Config;
 use firmware_core::hal::ResetCause;
 use firmware_core::trace::State;
 use smoltcp::time::Duration;
+use smoltcp::wire::Ipv4Cidr;
 
-use super::build::{Dhcp, Stage, behaviour, dhcp_mode, link_faults, login_answer, phone_model};
+use super::build::{Dhcp, Stage, behaviour, dhcp_mode, lan_of, link_faults, login_answer, phone_model};
 use super::invariants::SETTLES;
 use super::{Runner, StepError};
 use crate::cloud::{Device, DeviceStatus};
@@ -79,7 +80,7 @@ impl Stage {
         self.world.release_all();
         self.world.set_link_faults(link_faults(&scenario.world.link));
         for (index, described) in scenario.world.routers.iter().enumerate() {
-            self.mend_router(index, described.dhcp);
+            self.mend_router(index, described.dhcp, lan_of(described.subnet));
         }
         for (index, described) in scenario.world.clouds.iter().enumerate() {
             let Some(cloud) = self.world.clouds.get_mut(index) else { continue };
@@ -99,14 +100,20 @@ impl Stage {
         }
         for (index, described) in scenario.world.devices.iter().enumerate() {
             self.world.set_drift(index, described.drift_ppm.map_or(0, |drift| drift.0));
+            if let Some(node) = self.world.devices.get_mut(index) {
+                let flash = node.executor.flash_state();
+                (flash.stuck_sector, flash.erases_max) = (None, None);
+            }
             self.world.power_on(index, ResetCause::PowerOn);
         }
     }
 
-    fn mend_router(&mut self, index: usize, dhcp: DhcpMode) {
+    fn mend_router(&mut self, index: usize, dhcp: DhcpMode, lan: Ipv4Cidr) {
         let Some(router) = self.world.routers.get_mut(index) else { return };
-        let was_on = router.is_powered();
-        if !was_on {
+        // One that starts anew throws everybody out.
+        let starts = !router.is_powered() || router.lan() != lan;
+        if starts {
+            router.set_lan(lan);
             router.set_power(true);
         }
         // A server that the world says is silent, or short of addresses, is a fault like any other.
@@ -117,7 +124,7 @@ impl Stage {
         router.set_dns(router::DnsMode::Normal);
         let at_first = self.first_access_points.get(index).cloned().unwrap_or_default();
         let now = self.access_points.get(index).cloned().unwrap_or_default();
-        if !was_on || at_first != now {
+        if starts || at_first != now {
             for (bssid, _) in &now {
                 self.world.remove_access_point(*bssid);
             }

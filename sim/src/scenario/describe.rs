@@ -252,10 +252,11 @@ fn token_words(token: &TokenChoice) -> &'static str {
 impl RouterChange {
     fn describe(&self) -> String {
         let Self { power, password, dhcp, dns, rssi, channel, hidden, security, .. } = self;
-        let Self { join_delay, stations_max, deauth, deauth_reason, .. } = self;
+        let Self { join_delay, stations_max, deauth, deauth_reason, subnet, .. } = self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
         words.extend(password.as_ref().map(|_| "changes its password".to_owned()));
+        words.extend(subnet.map(|subnet| format!("moves to {}/{}", subnet.network, subnet.prefix)));
         words.extend(dhcp.map(|dhcp| match dhcp {
             DhcpMode::Normal => "leases addresses".to_owned(),
             DhcpMode::Silent => "no longer answers DHCP".to_owned(),

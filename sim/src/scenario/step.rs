@@ -11,7 +11,7 @@ use super::flash::FlashChange;
 use super::link::LinkChange;
 use super::phone::PhoneAction;
 use super::value::{
-    self, At, Channel, DeauthReason, DurationText, HostPort, Name, Pin, PinValue, Rssi, StationsMax,
+    self, At, Channel, DeauthReason, DurationText, HostPort, Name, Pin, PinValue, Rssi, StationsMax, Subnet,
 };
 use super::world::{CertificateKind, DhcpMode, DnsMode, DriftPpm, LoginAnswer, NetworkSecurity};
 
@@ -143,6 +143,8 @@ pub struct RouterChange {
     pub power: Option<Switch>,
     /// A new password: stations that are joined stay until they have to join again.
     pub password: Option<Secret>,
+    /// Its network's addresses from now on: it starts anew, and every station has to join again.
+    pub subnet: Option<Subnet>,
     /// What its DHCP server does from now on.
     pub dhcp: Option<DhcpMode>,
     /// What its name server does from now on.
