@@ -30,4 +30,5 @@ pub mod timeline;
 pub mod trace;
 pub mod trace_file;
 pub mod waveform;
+pub mod wokwi;
 pub mod world;

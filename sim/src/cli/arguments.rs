@@ -82,6 +82,25 @@ Examples:
 What devices print on their consoles and the scenario's own steps are not compared.
 Exit codes: 0 both tell the same, 1 they part, 2 wrong use or a bad file.";
 
+const LINT_EXAMPLES: &str = "\
+Examples:
+  hil wokwi lint                          the files of this folder
+  hil wokwi lint wokwi/esp32c6            those of another
+  hil wokwi lint button.test.yaml         one automation scenario, held against the diagram beside it
+
+The rules are those of Wokwi's own linter, and traps that it does not know: wires that are missing to the serial
+monitor, `expected:`, pins without quotation marks, a second action in one step, keys that nobody reads.
+Exit codes: 0 no error, 1 an error, 2 wrong use or a file that cannot be read.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  hil wokwi export scenarios/cases/user/button-reset.yaml -o button-reset.test.yaml
+  wokwi-cli . --scenario button-reset.test.yaml --timeout 120000
+
+Nothing can join an access point in Wokwi: the device is provisioned on its console, for the network Wokwi-GUEST, and
+comes as far as CONNECTING_CLOUD. What cannot be carried over stands in a comment with the reason.
+Exit codes: 0 written, 1 no step could be carried over, 2 wrong use or a bad file.";
+
 const IMAGE_EXAMPLES: &str = "\
 Examples:
   hil image                               real-radio for an ESP32-C3 with 4 MiB of flash
@@ -137,6 +156,11 @@ pub(super) enum Command {
         /// The run's folder, its page, or its name below target/hil [default: the only one].
         run: Option<PathBuf>,
     },
+    /// Helps with the Wokwi simulator.
+    Wokwi {
+        #[command(subcommand)]
+        command: WokwiCommand,
+    },
     /// Writes a first scenario, with comments, to be changed; never over a file that is there.
     New {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].
@@ -147,6 +171,43 @@ pub(super) enum Command {
     Image(ImageArguments),
     /// Says which optional programs are there, what each is for and which package brings it.
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WokwiCommand {
+    /// Checks wokwi.toml, diagrams and automation scenarios, without Wokwi and without a network.
+    #[command(after_help = LINT_EXAMPLES)]
+    Lint(LintArguments),
+    /// Writes a scenario of ours as an automation scenario of Wokwi's, as far as it can be carried over.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// The scenario file.
+    pub(super) file: PathBuf,
+    /// The file to write [default: the screen].
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// The id of the button in the diagram.
+    #[arg(long, value_name = "ID", default_value = "button")]
+    pub(super) button: String,
+    /// The id of the board in the diagram.
+    #[arg(long, value_name = "ID", default_value = "esp")]
+    pub(super) board: String,
+    /// Looks at a plain LED at this pin of the board in each state; the firmware must be built with `led-plain`.
+    #[arg(long, value_name = "PIN")]
+    pub(super) led: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LintArguments {
+    /// Files, or folders with wokwi.toml, diagram*.json and *.test.yaml [default: here].
+    pub(super) paths: Vec<PathBuf>,
+    /// Ends with 1 for a warning as well.
+    #[arg(long)]
+    pub(super) warnings_as_errors: bool,
 }
 
 #[derive(Debug, Args)]

@@ -49,6 +49,7 @@ mod run;
 mod screen;
 mod show;
 mod target;
+mod wokwi;
 mod write;
 
 use std::fmt;
@@ -80,6 +81,7 @@ pub fn main(harness: Harness) -> ExitCode {
         Command::Merge(arguments) => explore::merge(&arguments, &mut screen),
         Command::Diff { first, second } => diff::diff(&first, &second, &mut screen),
         Command::Show { run } => show::show(run.as_deref(), &mut screen),
+        Command::Wokwi { command } => wokwi::wokwi(&command, &harness, &mut screen),
         Command::New { file } => write::new(file.as_deref(), &mut screen),
         Command::Image(image) => image::image(&image, &mut screen),
         Command::Doctor => Ok(doctor::doctor(&mut screen)),

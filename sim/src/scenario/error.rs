@@ -210,7 +210,7 @@ fn did_you_mean(meant: &str) -> String {
 }
 
 /// The word that this one is most likely a misspelling of.
-fn closest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let distances = known.iter().map(|candidate| (distance(written, candidate), *candidate));
     let limit = (written.chars().count() / 3).clamp(1, TYPOS_MAX);
     let close = distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance);

@@ -35,6 +35,7 @@ use smoltcp::time::Duration;
 pub use arm::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Point};
 pub use credential::{Secret, Ssid};
 pub use error::ScenarioError;
+pub(crate) use error::closest;
 pub use expect::{ApState, Connectivity, DeviceState, Expect, FaultState, Presence, StoreState};
 pub use flash::{Fill, FlashChange, FlashWrite, FlipBit, HexBytes};
 pub use link::{Between, Heal, LinkChange, OneWay};

@@ -1,6 +1,7 @@
 //! The command `hil` from outside: what it writes where, and how it ends.
 
 mod evidence;
+mod wokwi;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,48 @@
+//! What `hil wokwi` says of files, and what it writes.
+
+use super::{Folder, PASSES, case};
+
+const DIAGRAM: &str = r#"{
+  "parts": [
+    { "type": "board-esp32-c3-devkitm-1", "id": "esp" },
+    { "type": "wokwi-pushbutton", "id": "button", "x": 10 }
+  ],
+  "connections": [["esp:11", "button:1.l", "", []]]
+}
+"#;
+
+#[test]
+fn wokwis_files_are_looked_at_line_by_line() {
+    let folder = Folder::new("wokwi-lint").with("diagram.json", DIAGRAM);
+    let expected = [
+        "error[wrong-coord-names]: Wokwi does not know `x`",
+        "  --> diagram.json:4:51\n",
+        "4 |     { \"type\": \"wokwi-pushbutton\", \"id\": \"button\", \"x\": 10 }",
+        "error[invalid-pin]: `board-esp32-c3-devkitm-1` has no pin `11`",
+        "warning[no-serial]",
+        "1 file, 2 errors, 1 warning, 2 remarks",
+    ];
+    folder.hil(&["wokwi", "lint"]).check(1, &expected, &[]);
+    folder.hil(&["wokwi", "lint", "none.toml"]).check(2, &[], &["none.toml cannot be read"]);
+    folder.hil(&["wokwi", "lint", "a.txt"]).check(2, &[], &["is none of Wokwi's files"]);
+    let empty = Folder::new("wokwi-empty");
+    empty.hil(&["wokwi", "lint"]).check(2, &[], &["there is no wokwi.toml, diagram or *.test.yaml"]);
+}
+
+#[test]
+fn a_warning_is_no_error_unless_it_is_asked_for() {
+    let folder = Folder::new("wokwi-warning").with("a.test.yaml", "name: T\nversion: 1\nsteps: []\nmore: 1\n");
+    folder.hil(&["wokwi", "lint", "a.test.yaml"]).check(0, &["warning[unknown-key]"], &[]);
+    folder.hil(&["wokwi", "lint", "--warnings-as-errors"]).check(1, &["1 warning"], &[]);
+}
+
+#[test]
+fn a_scenario_becomes_one_of_wokwis() {
+    let folder = Folder::new("wokwi-export").with("story.yaml", PASSES);
+    folder.hil(&["wokwi", "export", "story.yaml"]).check(0, &["  - wait-serial: \"=> WAIT_CONFIG\""], &[]);
+    let told = ["out/a.test.yaml has 2 steps; 0 could not be carried over"];
+    folder.hil(&["wokwi", "export", "story.yaml", "-o", "out/a.test.yaml"]).check(0, &told, &[]);
+    folder.hil(&["wokwi", "lint", "out/a.test.yaml"]).check(0, &["0 errors, 0 warnings"], &[]);
+    let folder = folder.with("two.yaml", &case("setup/two-devices.yaml"));
+    folder.hil(&["wokwi", "export", "two.yaml"]).check(2, &[], &["has 2 devices", "one device runs in Wokwi"]);
+}
