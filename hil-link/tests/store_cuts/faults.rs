@@ -14,7 +14,7 @@ const DNS: ProvisionError = ProvisionError::Dns;
 
 /// A flash and a booted store after these operations.
 #[track_caller]
-fn after(ops: &[Op]) -> (Store, Flash) {
+pub(crate) fn after(ops: &[Op]) -> (Store, Flash) {
     let mut flash = CutFlash::new(ArrayFlash::new());
     let mut store = Store::new();
     for op in ops {
@@ -201,7 +201,7 @@ fn a_newest_record_that_rots_leaves_the_older_valid_one() {
 }
 
 /// A configuration as a firmware with layout 2 might have stored it into the first slot.
-fn other_layout() -> Flash {
+pub(crate) fn other_layout() -> Flash {
     let (_, mut flash) = after(&[SaveValid(1)]);
     let bytes = flash.inner_mut().bytes_mut();
     bytes[..16].copy_from_slice(b"EDGC\x02\x00\xA8\x01\x09\x00\x00\x00\x3D\xBD\xFF\xD9");

@@ -3,6 +3,7 @@
 mod checker;
 mod faults;
 mod model;
+mod survey;
 mod wrong;
 
 use std::time::Instant;

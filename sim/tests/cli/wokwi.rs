@@ -31,7 +31,8 @@ fn wokwis_files_are_looked_at_line_by_line() {
 
 #[test]
 fn a_warning_is_no_error_unless_it_is_asked_for() {
-    let folder = Folder::new("wokwi-warning").with("a.test.yaml", "name: T\nversion: 1\nsteps: []\nmore: 1\n");
+    let folder =
+        Folder::new("wokwi-warning").with("a.test.yaml", "name: T\nversion: 1\nsteps: []\nmore: 1\n");
     folder.hil(&["wokwi", "lint", "a.test.yaml"]).check(0, &["warning[unknown-key]"], &[]);
     folder.hil(&["wokwi", "lint", "--warnings-as-errors"]).check(1, &["1 warning"], &[]);
 }
@@ -44,5 +45,9 @@ fn a_scenario_becomes_one_of_wokwis() {
     folder.hil(&["wokwi", "export", "story.yaml", "-o", "out/a.test.yaml"]).check(0, &told, &[]);
     folder.hil(&["wokwi", "lint", "out/a.test.yaml"]).check(0, &["0 errors, 0 warnings"], &[]);
     let folder = folder.with("two.yaml", &case("setup/two-devices.yaml"));
-    folder.hil(&["wokwi", "export", "two.yaml"]).check(2, &[], &["has 2 devices", "one device runs in Wokwi"]);
+    folder.hil(&["wokwi", "export", "two.yaml"]).check(
+        2,
+        &[],
+        &["has 2 devices", "one device runs in Wokwi"],
+    );
 }
