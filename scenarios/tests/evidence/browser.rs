@@ -87,12 +87,26 @@ pub(crate) fn check_failed_run(width: u32, height: u32) -> Result<(), Failed> {
     drive(&page, "failed", width, height)
 }
 
+/// What a page takes the frames of a run for: `PROTOCOL: SUMMARY` of each that carries ARP, DHCP or DNS, in their order.
+pub(crate) fn decoded(page: &str) -> Result<Vec<String>, Failed> {
+    let printed = run_driver(page, "decode", 1_280, 800)?;
+    Ok(printed.split(" | ").filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
 /// A run with more events than a page holds.
 pub(crate) fn check_long_run() -> Result<(), Failed> {
     drive(&page_of(LONG)?, "long", 1_280, 800)
 }
 
 fn drive(page: &str, part: &str, width: u32, height: u32) -> Result<(), Failed> {
+    match run_driver(page, part, width, height)?.as_str() {
+        "all is well" => Ok(()),
+        wrong => Err(wrong.to_owned().into()),
+    }
+}
+
+/// What the driver leaves in the document.
+fn run_driver(page: &str, part: &str, width: u32, height: u32) -> Result<String, Failed> {
     let (head, rest) = page.split_once("<meta").ok_or("the page has no head")?;
     let (body, end) = rest.rsplit_once("</body>").ok_or("the page does not end")?;
     let driver = DRIVER.replace("PART", part);
@@ -101,11 +115,8 @@ fn drive(page: &str, part: &str, width: u32, height: u32) -> Result<(), Failed> 
     std::fs::write(&file, format!("{head}{WATCH}<meta{body}<script>{driver}</script></body>{end}"))?;
     let printed = print_document(&file, width, height)?;
     let result = printed.split_once("data-result=\"").and_then(|(_, rest)| rest.split_once('"'));
-    match result {
-        Some(("all is well", _)) => Ok(()),
-        Some((wrong, _)) => Err(wrong.to_owned().into()),
-        None => Err("the page did not come to its end".into()),
-    }
+    let (result, _) = result.ok_or("the page did not come to its end")?;
+    Ok(result.replace("&quot;", "\"").replace("&amp;", "&"))
 }
 
 /// The document once its scripts have run.

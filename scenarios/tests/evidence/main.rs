@@ -44,10 +44,14 @@ fn main() -> ExitCode {
     for file in files {
         let name = scenarios::name(&file);
         if READ.contains(&name.as_str()) {
-            let (first, second, third) = (file.clone(), file.clone(), file.clone());
-            trials.push(with("tshark", &name, move || check_in_tshark(&first)));
-            trials.push(with("sigrok-cli", &name, move || check_in_sigrok(&second)));
-            trials.push(with("jq", &name, move || check_in_jq(&third)));
+            let [first, second, third, fourth] = [(); 4].map(|()| file.clone());
+            trials.push(with(&["tshark"], &name, move || check_in_tshark(&first)));
+            trials.push(with(&["sigrok-cli"], &name, move || check_in_sigrok(&second)));
+            trials.push(with(&["jq"], &name, move || check_in_jq(&third)));
+            if is_one_each(&fourth) {
+                let program = browser::chromium().unwrap_or("chromium");
+                trials.push(with(&["tshark", program], &name, move || check_decoded(&fourth)));
+            }
         }
         trials.push(Trial::test(format!("{name} tells what the snapshots tell and no secret"), move || {
             check_secrets(&file)
@@ -55,12 +59,12 @@ fn main() -> ExitCode {
     }
     let program = browser::chromium().unwrap_or("chromium");
     for (size, width, height) in [("a wide window", 1_280, 800), ("a phone's window", 500, 900)] {
-        trials.push(with(program, &format!("a failed run in {size}"), move || {
+        trials.push(with(&[program], &format!("a failed run in {size}"), move || {
             browser::check_failed_run(width, height)
         }));
     }
-    trials.push(with("xmllint", "results of every kind", results::check_in_xmllint));
-    trials.push(with(program, "a long run", browser::check_long_run));
+    trials.push(with(&["xmllint"], "results of every kind", results::check_in_xmllint));
+    trials.push(with(&[program], "a long run", browser::check_long_run));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -155,14 +159,17 @@ fn secrets(scenario: &Scenario) -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// A test that takes a program which may not be there.
-fn with(program: &str, name: &str, check: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    let trial = Trial::test(format!("{name} in {program}"), check);
-    match Command::new(program).arg("--version").output() {
-        Ok(output) if output.status.success() => trial,
-        Ok(_) | Err(_) => {
+/// A test that takes programs which may not be there.
+fn with(programs: &[&str], name: &str, check: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    let trial = Trial::test(format!("{name} in {}", programs.join(" and ")), check);
+    let answers = |program: &&&str| {
+        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    match programs.iter().find(|program| !answers(program)) {
+        None => trial,
+        Some(missing) => {
             let must = std::env::var_os(REQUIRE_ALL).is_some();
-            trial.with_kind(format!("skipped: {program} is missing")).with_ignored_flag(!must)
+            trial.with_kind(format!("skipped: {missing} is missing")).with_ignored_flag(!must)
         }
     }
 }
@@ -225,6 +232,58 @@ fn check_in_tshark(file: &Path) -> Result<(), Failed> {
         check_way_to_the_cloud(&capture, &outcome.trace, device.name.as_str())?;
     }
     Ok(())
+}
+
+/// A page takes the frames for what `tshark` takes them for.
+fn check_decoded(file: &Path) -> Result<(), Failed> {
+    let (scenario, outcome, bytes) = record(file)?;
+    let trace_file = trace_file_of(&scenario, &outcome, None);
+    let page = page::write(&scenario, &outcome.trace, &trace_file, outcome.recording.as_ref());
+    let folder = tempfile::tempdir()?;
+    let capture = folder.path().join("capture.pcapng");
+    std::fs::write(&capture, bytes)?;
+    let shown = browser::decoded(&page)?;
+    let sent = "frame.packet_flags_direction == 2";
+    let mut seen = Vec::new();
+    let [asked, owner, is_request] = ["arp.dst.proto_ipv4", "arp.src.proto_ipv4", "arp.opcode"]
+        .map(|field| tshark(&capture, &format!("{sent} && arp"), field));
+    for ((asked, owner), opcode) in asked?.iter().zip(owner?).zip(is_request?) {
+        seen.push(if opcode == "1" {
+            format!("ARP: who has {asked}?")
+        } else {
+            format!("ARP: {owner} is at ")
+        });
+    }
+    let kinds = ["", "Discover", "Offer", "Request", "Decline", "ACK", "NAK", "Release", "Inform"];
+    for kind in tshark(&capture, &format!("{sent} && dhcp"), "dhcp.option.dhcp")? {
+        let kind = kinds.get(kind.parse::<usize>()?).copied().unwrap_or_default();
+        seen.push(format!("DHCP: {kind}"));
+    }
+    let [names, answers] = ["dns.qry.name", "dns.flags.response"]
+        .map(|field| tshark(&capture, &format!("{sent} && dns"), field));
+    for (name, is_answer) in names?.iter().zip(answers?) {
+        let is_answer = is_answer == "1" || is_answer == "True";
+        seen.push(format!("DNS: {name}{}", if is_answer { " =" } else { "?" }));
+    }
+    seen.sort();
+    // The page says more than these fields: what it says of each must begin like this.
+    let brief = |line: &String| match line.split_once(": ") {
+        Some(("ARP", words)) if words.contains(" is at ") => {
+            format!("ARP: {} is at ", words.split(' ').next().unwrap_or_default())
+        }
+        Some(("DHCP", words)) => format!("DHCP: {}", words.split(' ').next().unwrap_or_default()),
+        Some(("DNS", words)) => {
+            // `A NAME, AAAA NAME = ANSWER`, `A NAME?`, or what is wrong where nothing was understood.
+            let asked = words.split(" = ").next().unwrap_or_default();
+            let names: Vec<&str> = asked.split(", ").filter_map(|asked| asked.split(' ').nth(1)).collect();
+            format!("DNS: {}{}", names.join(","), if words.ends_with('?') { "" } else { " =" })
+        }
+        _ => line.clone(),
+    };
+    let mut brief: Vec<String> = shown.iter().map(brief).collect();
+    // Frames of one time may stand in another order.
+    brief.sort();
+    compare("what the page takes frames for", &seen, &brief)
 }
 
 /// What a device asked of DNS and where it connected, seen at its radio. What was lost is asked again, so that each is

@@ -21,7 +21,7 @@ struct Tool {
     source: &'static str,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         programs: &[PROGRAM],
         purpose: "runs the firmware on an emulated RISC-V processor (--target qemu)",
@@ -56,6 +56,11 @@ const TOOLS: [Tool; 10] = [
         programs: &["gtkwave", "sigrok-cli"],
         purpose: "shows the indicator, button and radio as waveforms",
         source: "package gtkwave or sigrok-cli",
+    },
+    Tool {
+        programs: &["jq"],
+        purpose: "picks from trace files; the tests read them with it",
+        source: "package jq",
     },
     Tool {
         programs: &["xmllint"],

@@ -102,7 +102,8 @@ function decodeDns(bytes, frame) {
   }
   frame.protocol = "DNS";
   const answer = code !== "no error" ? code : answers.join(", ") || "nothing";
-  frame.summary = isAnswer ? `${questions.join(", ")} = ${answer}` : `${questions.join(", ")}?`;
+  const asked = questions.join(", ");
+  frame.summary = isAnswer ? `${asked}${asked && " = "}${answer}` : `${asked || "nothing"}?`;
   frame.layers.push({ name: "DNS (RFC 1035)", fields });
 }
 
