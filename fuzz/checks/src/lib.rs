@@ -6,6 +6,7 @@
 
 mod console;
 mod device;
+mod files;
 mod frames;
 mod input;
 mod link;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "codec", check: uplink::codec },
     Target { name: "config_request", check: portal::config_request },
     Target { name: "console", check: console::console },
@@ -43,6 +44,8 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "scenario", check: scenario::scenario },
     Target { name: "session", check: session::session },
     Target { name: "store", check: store::store },
+    Target { name: "trace_file", check: files::trace_file },
+    Target { name: "wokwi_file", check: files::wokwi_file },
 ];
 
 /// Runs the check of the target with this name.

@@ -9,7 +9,7 @@ use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::runner::Harness;
 use crate::timeline::{Palette, counted};
-use crate::wokwi::{Finding, Kind, Options, Severity, export, files, lint};
+use crate::wokwi::{Finding, Kind, Options, Severity, export, files, lint, one_line};
 
 /// Does what is asked for.
 pub(super) fn wokwi(command: &WokwiCommand, harness: &Harness, screen: &mut Screen) -> Result<Exit, Trouble> {
@@ -81,9 +81,8 @@ fn show(finding: &Finding, palette: Palette, screen: &mut Screen) {
         let number = at.line.to_string();
         let margin = " ".repeat(number.len());
         screen.say(palette.quiet(format_args!("{margin} |")));
-        screen.say(format_args!("{} {line}", palette.quiet(format_args!("{number} |"))));
-        let before: String =
-            line.chars().take(at.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        screen.say(format_args!("{} {}", palette.quiet(format_args!("{number} |")), one_line(line)));
+        let before = " ".repeat(at.column - 1);
         screen.say(format_args!("{} {before}^", palette.quiet(format_args!("{margin} |"))));
     }
     if !help.is_empty() {

@@ -48,6 +48,27 @@ pub struct Entry {
     pub text: String,
 }
 
+impl Entry {
+    /// The same without what moves a terminal's cursor: a file may come from anywhere, and is shown.
+    fn shown(self) -> Self {
+        let Self { at_us, actor, event, level, text } = self;
+        Self {
+            at_us,
+            actor: one_line(actor),
+            event: one_line(event),
+            level: one_line(level),
+            text: one_line(text),
+        }
+    }
+}
+
+fn one_line(text: String) -> String {
+    match text.contains(char::is_control) {
+        true => text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect(),
+        false => text,
+    }
+}
+
 /// Why a file is no trace that can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -133,9 +154,11 @@ impl TraceFile {
         for (number, line) in lines {
             last = number;
             match serde_json::from_str(line) {
-                Ok(Line::Entry(entry)) => entries.push(entry),
+                Ok(Line::Entry(entry)) => entries.push(entry.shown()),
                 Ok(Line::End(End { frames, frames_digest })) => {
-                    let Head { title, seed, target, actors, .. } = head;
+                    let Head { title, seed, target, actors } = head;
+                    let [title, seed, target] = [title, seed, target].map(one_line);
+                    let frames_digest = one_line(frames_digest);
                     return Ok(Self { title, seed, target, actors, entries, frames, frames_digest });
                 }
                 Err(error) => return Err(json_error(path, number, &error)),

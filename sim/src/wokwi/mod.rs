@@ -77,7 +77,8 @@ impl<'a> Findings<'a> {
         what: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let (file, what, help) = (self.file.to_owned(), what.into(), help.into());
+        // Names from the file stand in both, and must not move a terminal's cursor.
+        let (file, what, help) = (self.file.to_owned(), one_line(&what.into()), one_line(&help.into()));
         self.list.push(Finding { severity, rule, file, at, what, help });
     }
 
@@ -131,41 +132,51 @@ impl Kind {
     }
 }
 
+/// A text on one line, without what moves a terminal's cursor.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Looks at one file. Automation is held against the diagram in its own folder, or in one above.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn lint(path: &Path, kind: Kind) -> io::Result<Vec<Finding>> {
-    let text = fs::read_to_string(path)?;
+    let diagram = path.parent().filter(|_| kind == Kind::Automation).and_then(diagram_near);
+    Ok(lint_text(path, kind, &fs::read_to_string(path)?, diagram.as_deref()))
+}
+
+/// Looks at the content of a file, and at what stands beside its path; automation is held against this diagram.
+pub fn lint_text(path: &Path, kind: Kind, text: &str, diagram: Option<&str>) -> Vec<Finding> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut findings = Findings::new(path);
     match kind {
-        Kind::Config => match tree::read_toml(&text) {
+        Kind::Config => match tree::read_toml(text) {
             Ok(root) => config::check(&root, folder, &mut findings),
             Err(error) => findings.unreadable("toml-parse", error),
         },
-        Kind::Diagram => match tree::read_json(&text) {
+        Kind::Diagram => match tree::read_json(text) {
             Ok(root) => diagram::check(&root, &mut findings),
             Err(error) => findings.unreadable("json-parse", error),
         },
-        Kind::Automation => match tree::read_yaml(&text) {
+        Kind::Automation => match tree::read_yaml(text) {
             Ok(root) => {
-                let diagram = diagram_near(folder);
+                let diagram = diagram.and_then(|text| tree::read_json(text).ok());
                 automation::check(&root, diagram.as_ref(), &mut findings);
             }
             Err(error) => findings.unreadable("yaml-parse", error),
         },
     }
-    Ok(findings.done())
+    findings.done()
 }
 
 /// The diagram that a scenario in this folder is run with: the nearest one.
-fn diagram_near(folder: &Path) -> Option<tree::Node> {
+fn diagram_near(folder: &Path) -> Option<String> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut above = folder.to_owned();
     for _ in 0..8 {
         if let Ok(text) = fs::read_to_string(above.join("diagram.json")) {
-            return tree::read_json(&text).ok();
+            return Some(text);
         }
         above.push("..");
     }
