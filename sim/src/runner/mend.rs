@@ -102,7 +102,11 @@ impl Stage {
             self.world.set_drift(index, described.drift_ppm.map_or(0, |drift| drift.0));
             if let Some(node) = self.world.devices.get_mut(index) {
                 let flash = node.executor.flash_state();
-                (flash.stuck_sector, flash.erases_max) = (None, None);
+                let was_broken = flash.stuck_sector.take().is_some() | flash.erases_max.take().is_some();
+                // Flash that takes nothing keeps a secret too. What works again is looked at by the next boot.
+                if was_broken {
+                    self.world.power_off(index);
+                }
             }
             self.world.power_on(index, ResetCause::PowerOn);
         }
