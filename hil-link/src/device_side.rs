@@ -14,7 +14,7 @@ use firmware_core::device::Device;
 use crate::queues::Effect;
 use crate::turn;
 use crate::turn_platform::{TurnEnd, TurnPlatform};
-use crate::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
+use crate::wire::framing::{ANSWER_END, ENCODED_LEN_MAX, Receiver, encode};
 use crate::wire::{
     self, Armed, Boot, Bytes, CONSOLE_TEXT_LEN_MAX, Done, FLASH_CONTENT_LEN_MAX, Input, PROTOCOL, Refusal,
     Request, Response,
@@ -52,7 +52,7 @@ where
 {
     let mut receiver = Receiver::new();
     let mut bytes = [0; READ_LEN];
-    let mut port = Port { io, room: [0; ENCODED_LEN_MAX], error: None };
+    let mut port = Port { io, room: [0; ENCODED_LEN_MAX], has_sent: false, error: None };
     let mut side =
         Side { platform, firmware, poll_button, device: None, session: None, inputs: 0, done: None };
     side.say_hello(&mut port);
@@ -88,6 +88,8 @@ enum Next {
 struct Port<'a, I: Write> {
     io: &'a mut I,
     room: [u8; ENCODED_LEN_MAX],
+    /// Whether anything has been said whose end has not been marked.
+    has_sent: bool,
     error: Option<I::Error>,
 }
 
@@ -95,14 +97,19 @@ impl<I: Write> Port<'_, I> {
     fn send(&mut self, response: &Response<'_>) {
         // Every response is shorter than the longest message.
         let Some(bytes) = encode(response, &mut self.room) else { return };
+        self.has_sent = true;
         if let Err(error) = self.io.write_all(bytes) {
             self.error = Some(error);
         }
     }
 
-    /// Lets go what a line may hold back until an answer is whole.
+    /// Marks the end of an answer, and lets go what a line may hold back until it is whole.
     fn flush(&mut self) {
-        if let Err(error) = self.io.flush() {
+        let marked = match core::mem::take(&mut self.has_sent) {
+            true => self.io.write_all(&ANSWER_END),
+            false => Ok(()),
+        };
+        if let Err(error) = marked.and_then(|()| self.io.flush()) {
             self.error = Some(error);
         }
     }

@@ -24,6 +24,11 @@ pub trait Target: Sync {
     fn jobs_max(&self) -> usize {
         usize::MAX
     }
+
+    /// What all runs so far have cost that somebody counts, in a line for people.
+    fn spent(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Devices in this process.

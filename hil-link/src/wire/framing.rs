@@ -15,6 +15,11 @@ pub const MESSAGE_LEN_MAX: usize = FRAME_LEN_MAX + 32;
 /// Bytes of the longest message on the wire. COBS adds one byte to each 254, and a zero stands at either end.
 pub const ENCODED_LEN_MAX: usize = MESSAGE_LEN_MAX + MESSAGE_LEN_MAX.div_ceil(254) + 3;
 
+/// Follows the last message of an answer. With the zero byte that ends this one, three stand in a row, as nowhere else:
+/// whoever carries the bytes and does not know their meaning can see that the device has no more to say. To a receiver
+/// they are empty messages, which mean nothing.
+pub const ANSWER_END: [u8; 2] = [DELIMITER; 2];
+
 /// Between messages, and in none of them.
 const DELIMITER: u8 = 0;
 /// Bytes of the checksum, little-endian, behind a message.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 
+use super::live::{PeerArguments, ServeArguments};
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
@@ -38,6 +39,8 @@ Examples:
   hil run --target qemu                   with the device on an emulated processor
   hil run --target board --port /dev/ttyACM0
                                           with the device on a board that runs `virtual-radio`
+  hil run --target wokwi first.yaml       with the device in the Wokwi simulator; takes WOKWI_CLI_TOKEN
+  hil run --target wokwi --peer           the same without Wokwi, with QEMU in its place
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
@@ -100,6 +103,29 @@ Examples:
 Nothing can join an access point in Wokwi: the device is provisioned on its console, for the network Wokwi-GUEST, and
 comes as far as CONNECTING_CLOUD. What cannot be carried over stands in a comment with the reason.
 Exit codes: 0 written, 1 no step could be carried over, 2 wrong use or a bad file.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  hil wokwi serve firmware-esp32/target/riscv32imc-unknown-none-elf/release/real-radio \\
+      --partition-table firmware-esp32/partitions.csv
+                                          our own firmware on an ESP32-C3
+  hil wokwi serve --chip esp32 app.elf    any other, with espflash's partition table
+  gdb-multiarch app.elf -ex 'target remote :9333'
+                                          a debugger beside it
+
+Bootloader, partition table and application are made of the ELF file by espflash's library. Ctrl-C ends it.
+Exit codes: 0 ended, 2 wrong use, 3 a port is taken or something is missing.";
+
+const PEER_EXAMPLES: &str = "\
+Examples:
+  hil wokwi peer                          listens on ws://127.0.0.1:9177
+  WOKWI_CLI_SERVER=ws://127.0.0.1:9177 WOKWI_CLI_TOKEN=any python my_client.py
+                                          another client of the same interface
+  hil run --target wokwi --peer           the scenarios, with a peer that ends with them
+
+It serves hello, uploads, start, pause, resume, status, the serial line and pause points, to ELF files for QEMU's riscv32
+machine `virt`. Anything else answers an error that names it. Ctrl-C ends it.
+Exit codes: 0 ended, 2 wrong use, 3 the port is taken or QEMU is missing.";
 
 const IMAGE_EXAMPLES: &str = "\
 Examples:
@@ -181,6 +207,12 @@ pub(super) enum WokwiCommand {
     /// Writes a scenario of ours as an automation scenario of Wokwi's, as far as it can be carried over.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArguments),
+    /// Runs a firmware in a page of Wokwi's, with its serial line here and a port for GDB, as wokwi-server does.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArguments),
+    /// Stands in for Wokwi's service, with QEMU: for tests of clients, without a network and without a token.
+    #[command(after_help = PEER_EXAMPLES)]
+    Peer(PeerArguments),
 }
 
 #[derive(Debug, Args)]
@@ -223,7 +255,7 @@ pub(super) struct RunArguments {
     /// What the device under test is.
     #[arg(long, value_enum, default_value = "sim")]
     pub(super) target: TargetName,
-    /// The firmware for the target `qemu`, an ELF file [default: builds the project's own].
+    /// The firmware for the targets `qemu` and `wokwi`, an ELF file [default: builds the project's own].
     #[arg(long, value_name = "FILE")]
     pub(super) firmware: Option<PathBuf>,
     /// The serial port of a board, for the target `board`; once for each device of a scenario.
@@ -232,7 +264,13 @@ pub(super) struct RunArguments {
     /// The speed of the serial ports; a chip's own USB port has none.
     #[arg(long, value_name = "BAUD", default_value_t = BAUD)]
     pub(super) baud: u32,
-    /// How many scenarios run at once [default: one for each core; boards run one].
+    /// The diagram for the target `wokwi`, whose board says for which chip to build [default: the project's own].
+    #[arg(long, value_name = "FILE")]
+    pub(super) diagram: Option<PathBuf>,
+    /// Has the peer of `hil wokwi peer` stand in for Wokwi's service: no token, no network.
+    #[arg(long)]
+    pub(super) peer: bool,
+    /// How many scenarios run at once [default: one for each core; boards and Wokwi run one].
     #[arg(long, short = 'j', value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
     /// How fast time passes for whoever watches: `fast`, `real`, or a factor such as `10x`.

@@ -30,7 +30,7 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
     screen.progress(format_args!(
         "building {binary_name} for {chip_name}, the first time in a few minutes ..."
     ));
-    let elf = firmware.build().map_err(|error| unavailable(error.to_string(), error.hint()))?;
+    let elf = firmware.build().map_err(|error| Trouble::unavailable(error.to_string(), error.hint()))?;
     let folder = project().join(FOLDER);
     let file = out.clone().unwrap_or_else(|| PathBuf::from(format!("{binary_name}-{chip_name}.bin")));
     // It is called in the project's folder: the settings of the folder beside it are those of a chip.
@@ -49,12 +49,15 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
         .stdin(Stdio::null())
         .output();
     let output = output.map_err(|error| {
-        unavailable(format!("cargo cannot be started: {error}"), "install Rust from https://rustup.rs".into())
+        Trouble::unavailable(
+            format!("cargo cannot be started: {error}"),
+            "install Rust from https://rustup.rs",
+        )
     })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let hint = format!("see for yourself: cargo build --release --manifest-path {}", merger.display());
-        return Err(unavailable(format!("the image cannot be made:\n{}", said.trim_end()), hint));
+        return Err(Trouble::unavailable(format!("the image cannot be made:\n{}", said.trim_end()), hint));
     }
     screen.say(format_args!("{binary_name} for {chip_name}"));
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -62,8 +65,4 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
     }
     screen.say(format_args!("flash it with: espflash write-bin 0x0 {}", super::files::quoted(&file)));
     Ok(Exit::Passed)
-}
-
-fn unavailable(what: String, hint: String) -> Trouble {
-    Trouble { exit: Exit::Unavailable, what, hint }
 }

@@ -44,6 +44,7 @@ mod execute;
 mod explore;
 mod files;
 mod image;
+mod live;
 mod report;
 mod run;
 mod screen;
@@ -59,11 +60,21 @@ use clap::Parser;
 
 use crate::runner::Harness;
 use arguments::{Arguments, Command};
+pub use live::{Live, PeerArguments, RadioName, ServeArguments, WokwiTarget};
 use screen::Screen;
 
 /// Does what the command line asks for. The exit code is 0 when everything passed, 1 when a scenario failed, 2
 /// for a wrong command line or file, 3 when the target is not available.
 pub fn main(harness: Harness) -> ExitCode {
+    command(&harness, None)
+}
+
+/// The same in a program with sockets. Others hand over to `hil-live` where it takes some.
+pub fn main_with(harness: Harness, live: &dyn Live) -> ExitCode {
+    command(&harness, Some(live))
+}
+
+fn command(harness: &Harness, live: Option<&dyn Live>) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -73,24 +84,36 @@ pub fn main(harness: Harness) -> ExitCode {
         }
     };
     let mut screen = Screen::new(arguments.color);
-    let done = match arguments.command {
-        Command::Run(run) => run::run(&run, &harness, &mut screen),
-        Command::Check { files } => files::check(&files, &harness, &mut screen),
-        Command::Cuts(arguments) => cuts::cuts(&arguments, &harness, &mut screen),
-        Command::Explore(arguments) => explore::explore(&arguments, &harness, &mut screen),
-        Command::Merge(arguments) => explore::merge(&arguments, &mut screen),
-        Command::Diff { first, second } => diff::diff(&first, &second, &mut screen),
-        Command::Show { run } => show::show(run.as_deref(), &mut screen),
-        Command::Wokwi { command } => wokwi::wokwi(&command, &harness, &mut screen),
-        Command::New { file } => write::new(file.as_deref(), &mut screen),
-        Command::Image(image) => image::image(&image, &mut screen),
-        Command::Doctor => Ok(doctor::doctor(&mut screen)),
+    let done = match live::is_needed(&arguments) && live.is_none() {
+        true => live::hand_over(&mut screen),
+        false => carry_out(arguments.command, harness, live, &mut screen),
     };
     let exit = done.unwrap_or_else(|trouble| {
         screen.complain(&trouble);
         trouble.exit
     });
     exit.into()
+}
+
+fn carry_out(
+    command: Command,
+    harness: &Harness,
+    live: Option<&dyn Live>,
+    screen: &mut Screen,
+) -> Result<Exit, Trouble> {
+    match command {
+        Command::Run(run) => run::run(&run, harness, live, screen),
+        Command::Check { files } => files::check(&files, harness, screen),
+        Command::Cuts(arguments) => cuts::cuts(&arguments, harness, screen),
+        Command::Explore(arguments) => explore::explore(&arguments, harness, screen),
+        Command::Merge(arguments) => explore::merge(&arguments, screen),
+        Command::Diff { first, second } => diff::diff(&first, &second, screen),
+        Command::Show { run } => show::show(run.as_deref(), screen),
+        Command::Wokwi { command } => wokwi::wokwi(&command, harness, live, screen),
+        Command::New { file } => write::new(file.as_deref(), screen),
+        Command::Image(image) => image::image(&image, screen),
+        Command::Doctor => Ok(doctor::doctor(screen)),
+    }
 }
 
 /// How the command ended.
@@ -104,6 +127,9 @@ enum Exit {
     Misuse,
     /// The target is not there.
     Unavailable,
+    /// As another program ended, which did the work.
+    #[cfg(not(unix))]
+    Other(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -113,21 +139,29 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Misuse => 2,
             Exit::Unavailable => 3,
+            #[cfg(not(unix))]
+            Exit::Other(code) => code,
         })
     }
 }
 
 /// Why the command cannot do what it was asked for, and what to do about it.
 #[derive(Debug)]
-struct Trouble {
+pub struct Trouble {
     exit: Exit,
     what: String,
     hint: String,
 }
 
 impl Trouble {
-    fn misuse(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// The command line or a file is wrong.
+    pub fn misuse(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Misuse, what: what.into(), hint: hint.into() }
+    }
+
+    /// Something that it takes is not there.
+    pub fn unavailable(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Unavailable, what: what.into(), hint: hint.into() }
     }
 }
 

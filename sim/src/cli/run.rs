@@ -14,6 +14,7 @@ use super::arguments::{Pace, RunArguments, TargetName};
 use super::evidence;
 use super::execute::{How, Report, execute};
 use super::files::{Case, load, resolve, write_file};
+use super::live::Live;
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
 use super::target::prepare;
@@ -28,7 +29,12 @@ const PROGRESS_EVERY_MS: u128 = 200;
 const EVENTS_PER_LOOK: u32 = 1_024;
 
 /// Runs what the arguments name.
-pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Screen) -> Result<Exit, Trouble> {
+pub(super) fn run(
+    arguments: &RunArguments,
+    harness: &Harness,
+    live: Option<&dyn Live>,
+    screen: &mut Screen,
+) -> Result<Exit, Trouble> {
     refuse_misuse(arguments)?;
     let paths = resolve(&arguments.files)?;
     let told = matches!(arguments.files.as_slice(), [file] if file.is_file()) || arguments.verbose > 0;
@@ -44,7 +50,7 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
             "name one file: hil run FILE --html FILE.html",
         ));
     }
-    let target = prepare(arguments, screen)?;
+    let target = prepare(arguments, live, screen)?;
     screen.say(headline(arguments, paths.len()));
     let (cases, bad) = load(paths, harness, screen);
     let mut summary = Summary::new(&cases, bad);
@@ -52,6 +58,9 @@ pub(super) fn run(arguments: &RunArguments, harness: &Harness, screen: &mut Scre
         _ if cases.is_empty() => {}
         true => tell_all(&cases, &mut summary, arguments, &*target, harness, screen)?,
         false => list(&cases, &mut summary, arguments, &*target, harness, screen),
+    }
+    if let Some(spent) = target.spent() {
+        screen.say(screen.palette().quiet(spent));
     }
     if let Some(path) = &arguments.hashes {
         write_file(path, summary.hashes())?;

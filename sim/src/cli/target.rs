@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::Trouble;
 use super::arguments::{RunArguments, TargetName};
+use super::live::{Live, WokwiTarget};
 use super::screen::Screen;
-use super::{Exit, Trouble};
 use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 
 use crate::executor::serial::{PortError, SerialPorts};
@@ -13,27 +14,41 @@ use crate::firmware_build::Firmware;
 use crate::target::{Sim, Target};
 
 /// The target that the arguments name, ready for use.
-pub(super) fn prepare(arguments: &RunArguments, screen: &mut Screen) -> Result<Box<dyn Target>, Trouble> {
+pub(super) fn prepare(
+    arguments: &RunArguments,
+    live: Option<&dyn Live>,
+    screen: &mut Screen,
+) -> Result<Box<dyn Target>, Trouble> {
     if arguments.target != TargetName::Board && !arguments.port.is_empty() {
         return Err(Trouble::misuse(
             format!("the target `{}` has no serial port", arguments.target.name()),
             "leave --port out, or add --target board",
         ));
     }
-    if arguments.target != TargetName::Qemu && arguments.firmware.is_some() {
+    if !matches!(arguments.target, TargetName::Qemu | TargetName::Wokwi) && arguments.firmware.is_some() {
         return Err(Trouble::misuse(
             format!("the target `{}` runs the firmware that it has", arguments.target.name()),
             "leave --firmware out, or add --target qemu",
+        ));
+    }
+    if arguments.target != TargetName::Wokwi && (arguments.diagram.is_some() || arguments.peer) {
+        return Err(Trouble::misuse(
+            format!("the target `{}` has neither a diagram nor a peer", arguments.target.name()),
+            "leave --diagram and --peer out, or add --target wokwi",
         ));
     }
     match arguments.target {
         TargetName::Sim => Ok(Box::new(Sim)),
         TargetName::Qemu => qemu(arguments.firmware.as_deref(), screen),
         TargetName::Board => boards(arguments),
-        TargetName::Wokwi => Err(unavailable(
-            "the target `wokwi` is not available in this version".to_owned(),
-            "leave --target out to run in the simulator",
-        )),
+        TargetName::Wokwi => {
+            let RunArguments { firmware, diagram, peer, .. } = arguments;
+            let (firmware, diagram) = (firmware.as_deref(), diagram.as_deref());
+            let live = live.expect("a command that takes sockets is carried out where there are some");
+            live.wokwi(&WokwiTarget { firmware, diagram, with_peer: *peer }, &mut |what| {
+                screen.progress(what)
+            })
+        }
     }
 }
 
@@ -57,7 +72,7 @@ fn boards(arguments: &RunArguments) -> Result<Box<dyn Target>, Trouble> {
     }
     let ports = SerialPorts::new(arguments.port.clone(), arguments.baud);
     if let Err((port, error)) = ports.check() {
-        return Err(unavailable(format!("{port}: {error}"), port_hint(&error)));
+        return Err(Trouble::unavailable(format!("{port}: {error}"), port_hint(&error)));
     }
     Ok(Box::new(ports))
 }
@@ -83,7 +98,7 @@ fn port_hint(error: &PortError) -> String {
 
 fn qemu(firmware: Option<&Path>, screen: &mut Screen) -> Result<Box<dyn Target>, Trouble> {
     let program = Qemu::find().ok_or_else(|| {
-        unavailable(
+        Trouble::unavailable(
             format!("{PROGRAM} is not on the path"),
             format!("on Debian and Ubuntu: sudo apt install {PACKAGE}"),
         )
@@ -96,12 +111,8 @@ fn qemu(firmware: Option<&Path>, screen: &mut Screen) -> Result<Box<dyn Target>,
         }
         None => {
             screen.progress(format_args!("building the firmware ..."));
-            Firmware::QEMU.build().map_err(|error| unavailable(error.to_string(), error.hint()))?
+            Firmware::QEMU.build().map_err(|error| Trouble::unavailable(error.to_string(), error.hint()))?
         }
     };
     Ok(Box::new(Qemu::new(program, firmware)))
-}
-
-fn unavailable(what: String, hint: impl Into<String>) -> Trouble {
-    Trouble { exit: Exit::Unavailable, what, hint: hint.into() }
 }

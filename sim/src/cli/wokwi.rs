@@ -1,10 +1,11 @@
-//! `hil wokwi`: what can be done for Wokwi without Wokwi.
+//! `hil wokwi`: Wokwi's files, looked at and made here; what needs sockets is done by whoever has them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{ExportArguments, LintArguments, WokwiCommand};
 use super::files::{Case, load, quoted, resolve as resolve_cases, write_file};
+use super::live::Live;
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::runner::Harness;
@@ -12,10 +13,18 @@ use crate::timeline::{Palette, counted};
 use crate::wokwi::{Finding, Kind, Options, Severity, export, files, lint, one_line};
 
 /// Does what is asked for.
-pub(super) fn wokwi(command: &WokwiCommand, harness: &Harness, screen: &mut Screen) -> Result<Exit, Trouble> {
+pub(super) fn wokwi(
+    command: &WokwiCommand,
+    harness: &Harness,
+    live: Option<&dyn Live>,
+    screen: &mut Screen,
+) -> Result<Exit, Trouble> {
+    let live = || live.expect("a command that takes sockets is carried out where there are some");
     match command {
         WokwiCommand::Lint(arguments) => check(arguments, screen),
         WokwiCommand::Export(arguments) => write(arguments, harness, screen),
+        WokwiCommand::Serve(arguments) => live().serve(arguments).map(|()| Exit::Passed),
+        WokwiCommand::Peer(arguments) => live().peer(arguments).map(|()| Exit::Passed),
     }
 }
 

@@ -63,20 +63,31 @@ impl Qemu {
     /// # Errors
     /// When the emulator cannot be started or does not connect.
     pub fn start(&self) -> io::Result<Machine> {
-        let folder = tempfile::Builder::new().prefix("hil-qemu-").tempdir()?;
-        let mut flash = File::create(folder.path().join(FLASH_FILE))?;
-        flash.write_all(&vec![0xFF; FLASH_USED_LEN])?;
-        flash.set_len(FLASH_BANK_LEN)?;
-        let (child, stream) = self.launch(folder.path())?;
+        let folder = blank_flash()?;
+        let (child, stream) = self.launch(folder.path(), &[])?;
         Ok(Machine { qemu: self.clone(), child, stream, folder })
     }
 
-    fn launch(&self, folder: &Path) -> io::Result<(Child, TcpStream)> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
+    /// Starts a machine that stands still, its flash erased, and its monitor, which takes QMP's commands.
+    ///
+    /// # Errors
+    /// When the emulator cannot be started or does not connect.
+    pub fn start_halted(&self) -> io::Result<(Machine, TcpStream)> {
+        let folder = blank_flash()?;
+        let (listener, port) = listen()?;
+        let monitor = format!("socket,id=monitor,host=127.0.0.1,port={port},nodelay=on");
+        let options = ["-S", "-chardev", &monitor, "-mon", "chardev=monitor,mode=control"];
+        let (mut child, stream) = self.launch(folder.path(), &options)?;
+        let monitor = accept(&listener, &mut child, folder.path());
+        let machine = Machine { qemu: self.clone(), child, stream, folder };
+        Ok((machine, monitor?))
+    }
+
+    fn launch(&self, folder: &Path, options: &[&str]) -> io::Result<(Child, TcpStream)> {
+        let (listener, port) = listen()?;
         let mut child = Command::new(&self.program)
             .args(["-M", "virt", "-m", "16", "-bios", "none", "-display", "none", "-monitor", "none"])
+            .args(options)
             .args(["-no-user-config", "-nodefaults"])
             .arg("-device")
             .arg(format!("loader,file={}", option_value(&self.firmware)))
@@ -105,6 +116,23 @@ impl Qemu {
 const FLASH_FILE: &str = "flash";
 const SERIAL_FILE: &str = "serial";
 const ERRORS_FILE: &str = "errors";
+
+/// A folder with a flash in which nothing is.
+fn blank_flash() -> io::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("hil-qemu-").tempdir()?;
+    let mut flash = File::create(folder.path().join(FLASH_FILE))?;
+    flash.write_all(&vec![0xFF; FLASH_USED_LEN])?;
+    flash.set_len(FLASH_BANK_LEN)?;
+    Ok(folder)
+}
+
+/// A port for the emulator to connect to.
+fn listen() -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
 
 /// QEMU's options end at a comma unless it is doubled.
 fn option_value(path: &Path) -> String {
@@ -152,13 +180,21 @@ impl Machine {
         self.child.id()
     }
 
+    /// The line to the firmware, for whoever reads and writes it elsewhere.
+    ///
+    /// # Errors
+    /// When the system has no handle left.
+    pub fn link(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
     /// Ends the emulator wherever it is, as a power cut would, and starts another one with the same flash.
     ///
     /// # Errors
     /// When the emulator cannot be started again.
     pub fn kill(&mut self) -> io::Result<()> {
         end(&mut self.child);
-        (self.child, self.stream) = self.qemu.launch(self.folder.path())?;
+        (self.child, self.stream) = self.qemu.launch(self.folder.path(), &[])?;
         Ok(())
     }
 }

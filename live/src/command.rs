@@ -1,0 +1,140 @@
+//! What the command line asks of a program with sockets.
+
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::thread;
+
+use hil_sim::cli::{Live, PeerArguments, ServeArguments, Trouble, WokwiTarget};
+use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
+use hil_sim::target::Target;
+use tokio::runtime::{self, Runtime};
+
+use crate::api::{ApiError, Server, Token};
+use crate::peer::Peer;
+use crate::serve::{self, Chip, EspImage};
+use crate::wokwi::{Project, ProjectError, Wokwi};
+
+/// This program's sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Sockets;
+
+impl Live for Sockets {
+    fn wokwi(
+        &self,
+        wanted: &WokwiTarget<'_>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Box<dyn Target>, Trouble> {
+        let WokwiTarget { firmware, diagram, with_peer } = *wanted;
+        if with_peer {
+            let project = Project::for_peer(diagram, firmware, progress).map_err(no_project)?;
+            let jobs_max = thread::available_parallelism().map_or(1, NonZero::get);
+            return Ok(Box::new(Wokwi::new(peer_of_this_run()?, project, jobs_max)));
+        }
+        // Without a token nothing need be built.
+        let server = Server::from_environment().map_err(|error| no_service(&error))?;
+        let project = Project::open(diagram, firmware, "virtual-radio", progress).map_err(no_project)?;
+        let wokwi = Wokwi::new(server, project, 1);
+        progress("greeting the service ...");
+        wokwi.check().map_err(|error| no_service(&error))?;
+        Ok(Box::new(wokwi))
+    }
+
+    fn serve(&self, arguments: &ServeArguments) -> Result<(), Trouble> {
+        let ServeArguments { elf, chip, id, host, port, gdb_port, bootloader, partition_table, no_open } =
+            arguments;
+        let chip: Chip = chip.parse().map_err(|error: serve::UnknownChip| {
+            Trouble::misuse(error.to_string(), "name another: hil wokwi serve --chip esp32c3 ELF")
+        })?;
+        for file in [Some(elf), bootloader.as_ref(), partition_table.as_ref()].into_iter().flatten() {
+            if !file.is_file() {
+                let what = format!("there is no file {}", file.display());
+                return Err(Trouble::misuse(what, "look for a misspelt name, and whether it has been built"));
+            }
+        }
+        let image =
+            EspImage { chip, bootloader: bootloader.clone(), partition_table: partition_table.clone() };
+        EspImage::prepare()
+            .map_err(|error| Trouble::unavailable(error, "install Rust from https://rustup.rs"))?;
+        let options = serve::Options {
+            elf: elf.clone(),
+            chip,
+            id: id.clone(),
+            host: host.clone(),
+            port: *port,
+            gdb_port: *gdb_port,
+            open_browser: !no_open,
+        };
+        runtime()?
+            .block_on(async {
+                let server = serve::Server::bind(options, move |elf| image.parts(elf)).await?;
+                server.run(io::stdout(), |line| eprintln!("{line}")).await
+            })
+            .map_err(|error: serve::ServeError| match error {
+                serve::ServeError::NoProject(_) => Trouble::misuse(error.to_string(), error.hint()),
+                _ => Trouble::unavailable(error.to_string(), error.hint()),
+            })
+    }
+
+    fn peer(&self, arguments: &PeerArguments) -> Result<(), Trouble> {
+        let runtime = runtime()?;
+        let peer = runtime.block_on(Peer::bind(arguments.port, emulator()?)).map_err(|error| {
+            let hint =
+                "end the other program, perhaps another `hil wokwi peer`, or choose another: --port PORT";
+            Trouble::unavailable(format!("port {} cannot be listened to: {error}", arguments.port), hint)
+        })?;
+        let address = peer.address().map_err(|error| system(&error))?;
+        println!(
+            "listening on ws://{address}; for clients: WOKWI_CLI_SERVER=ws://{address} WOKWI_CLI_TOKEN=any"
+        );
+        // Whoever waits for this line may read from a pipe.
+        let _ = io::stdout().flush();
+        runtime.block_on(async {
+            tokio::select! {
+                () = peer.serve(|line| eprintln!("{line}")) => Ok(()),
+                interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| system(&error)),
+            }
+        })
+    }
+}
+
+/// A peer in a thread of this process, at a port of its own. Both end with the process.
+fn peer_of_this_run() -> Result<Server, Trouble> {
+    let runtime = runtime()?;
+    let peer = runtime.block_on(Peer::bind(0, emulator()?)).map_err(|error| system(&error))?;
+    let address = peer.address().map_err(|error| system(&error))?;
+    thread::spawn(move || runtime.block_on(peer.serve(|_| {})));
+    Ok(Server { url: format!("ws://{address}"), token: Token::new("none is needed") })
+}
+
+fn emulator() -> Result<std::path::PathBuf, Trouble> {
+    Qemu::find().ok_or_else(|| {
+        Trouble::unavailable(
+            format!("{PROGRAM} is not on the path"),
+            format!("on Debian and Ubuntu: sudo apt install {PACKAGE}"),
+        )
+    })
+}
+
+fn runtime() -> Result<Runtime, Trouble> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn no_project(error: ProjectError) -> Trouble {
+    match error {
+        ProjectError::Build(_) => Trouble::unavailable(error.to_string(), error.hint()),
+        _ => Trouble::misuse(error.to_string(), error.hint()),
+    }
+}
+
+fn no_service(error: &ApiError) -> Trouble {
+    Trouble::unavailable(error.to_string(), error.hint())
+}
+
+fn system(error: &io::Error) -> Trouble {
+    Trouble::unavailable(format!("the system refuses: {error}"), "close other programs and run it again")
+}
