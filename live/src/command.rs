@@ -9,10 +9,10 @@ use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::target::Target;
 use tokio::runtime::{self, Runtime};
 
-use crate::api::{ApiError, Server, Token};
+use crate::api::{ApiError, Server};
 use crate::peer::Peer;
 use crate::serve::{self, Chip, EspImage};
-use crate::wokwi::{Project, ProjectError, Wokwi};
+use crate::wokwi::{Project, ProjectError, Wokwi, greet};
 
 /// This program's sockets.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,15 @@ impl Live for Sockets {
         if with_peer {
             let project = Project::for_peer(diagram, firmware, progress).map_err(no_project)?;
             let jobs_max = thread::available_parallelism().map_or(1, NonZero::get);
-            return Ok(Box::new(Wokwi::new(peer_of_this_run()?, project, jobs_max)));
+            let server = Peer::in_thread(emulator()?).map_err(|error| system(&error))?;
+            return Ok(Box::new(Wokwi::new(server, project, jobs_max)));
         }
-        // Without a token nothing need be built.
+        // Without a service nothing need be built.
         let server = Server::from_environment().map_err(|error| no_service(&error))?;
-        let project = Project::open(diagram, firmware, "virtual-radio", progress).map_err(no_project)?;
-        let wokwi = Wokwi::new(server, project, 1);
         progress("greeting the service ...");
-        wokwi.check().map_err(|error| no_service(&error))?;
-        Ok(Box::new(wokwi))
+        greet(&server).map_err(|error| no_service(&error))?;
+        let project = Project::open(diagram, firmware, "virtual-radio", progress).map_err(no_project)?;
+        Ok(Box::new(Wokwi::new(server, project, 1)))
     }
 
     fn serve(&self, arguments: &ServeArguments) -> Result<(), Trouble> {
@@ -95,15 +95,6 @@ impl Live for Sockets {
             }
         })
     }
-}
-
-/// A peer in a thread of this process, at a port of its own. Both end with the process.
-fn peer_of_this_run() -> Result<Server, Trouble> {
-    let runtime = runtime()?;
-    let peer = runtime.block_on(Peer::bind(0, emulator()?)).map_err(|error| system(&error))?;
-    let address = peer.address().map_err(|error| system(&error))?;
-    thread::spawn(move || runtime.block_on(peer.serve(|_| {})));
-    Ok(Server { url: format!("ws://{address}"), token: Token::new("none is needed") })
 }
 
 fn emulator() -> Result<std::path::PathBuf, Trouble> {

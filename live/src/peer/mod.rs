@@ -10,13 +10,16 @@ mod session;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::thread;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
+use crate::api::{Server, Token};
 use session::Session;
 
 /// The port where Wokwi's own server for continuous integration listens when it is run at home.
@@ -36,6 +39,18 @@ impl Peer {
     pub async fn bind(port: u16, emulator: PathBuf) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         Ok(Self { listener, emulator })
+    }
+
+    /// A peer in a thread of this process, at a port of its own. Both end with the process. Returns how to reach it.
+    ///
+    /// # Errors
+    /// When the system gives no port or no thread.
+    pub fn in_thread(emulator: PathBuf) -> io::Result<Server> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let peer = runtime.block_on(Self::bind(0, emulator))?;
+        let url = format!("ws://{}", peer.address()?);
+        thread::Builder::new().name("peer".to_owned()).spawn(move || runtime.block_on(peer.serve(|_| {})))?;
+        Ok(Server { url, token: Token::new("any") })
     }
 
     /// Where it listens.
@@ -77,10 +92,12 @@ async fn greet(stream: TcpStream) -> Result<session::Socket, Box<tokio_tungsteni
     #[expect(clippy::result_large_err, reason = "the shape is the library's")]
     let has_token = |request: &Request, response: Response| {
         let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if token.and_then(|token| token.strip_prefix("Bearer ")).is_some_and(|token| !token.trim().is_empty()) {
+        if token.and_then(|token| token.strip_prefix("Bearer ")).is_some_and(|token| !token.trim().is_empty())
+        {
             return Ok(response);
         }
-        let mut refusal = ErrorResponse::new(Some("the header `Authorization: Bearer TOKEN` is missing".to_owned()));
+        let mut refusal =
+            ErrorResponse::new(Some("the header `Authorization: Bearer TOKEN` is missing".to_owned()));
         *refusal.status_mut() = StatusCode::UNAUTHORIZED;
         Err(refusal)
     };

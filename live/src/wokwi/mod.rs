@@ -6,4 +6,4 @@ mod target;
 
 pub use line::WokwiLine;
 pub use project::{Project, ProjectError};
-pub use target::Wokwi;
+pub use target::{Wokwi, greet};

@@ -30,40 +30,37 @@ impl Wokwi {
         Self { server, project, jobs_max, spent: Arc::default() }
     }
 
-    /// Whether the service can be had: it greets, and is left at once.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub fn check(&self) -> Result<String, ApiError> {
-        runtime()?.block_on(async {
-            let simulation = self.connect().await?;
-            let service = simulation.service().to_owned();
-            simulation.close().await;
-            Ok(service)
-        })
-    }
-
     /// What all devices that are gone have cost.
     pub fn counted(&self) -> Counted {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> Result<Simulation, ApiError> {
-        Simulation::connect(&self.server, |error, pause| {
-            eprintln!("{error}; trying again in {} s", pause.as_secs());
-        })
-        .await
-    }
-
     fn open(&self) -> Result<WokwiLine, ApiError> {
         let runtime = runtime()?;
         let simulation = runtime.block_on(async {
-            let mut simulation = self.connect().await?;
+            let mut simulation = connect(&self.server).await?;
             begin(&mut simulation, &self.project, true).await?;
             Ok::<_, ApiError>(simulation)
         })?;
         Ok(WokwiLine::new(runtime, simulation, Arc::clone(&self.spent)))
     }
+}
+
+/// Whether a service can be had: it greets, and is left at once. Returns its name and version.
+///
+/// # Errors
+/// When it cannot.
+pub fn greet(server: &Server) -> Result<String, ApiError> {
+    runtime()?.block_on(async {
+        let simulation = connect(server).await?;
+        let service = simulation.service().to_owned();
+        simulation.close().await;
+        Ok(service)
+    })
+}
+
+async fn connect(server: &Server) -> Result<Simulation, ApiError> {
+    Simulation::connect(server, |error, pause| eprintln!("{error}; trying again in {} s", pause.as_secs())).await
 }
 
 /// Uploads what there is, listens to the serial line, and starts.

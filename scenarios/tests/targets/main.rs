@@ -1,6 +1,6 @@
 //! Every scenario with its device at the other end of a line: in a thread behind the link, on a clean line and
-//! on a noisy one, and in QEMU; some at a serial port. Story and exact trace are those of the simulator, from the
-//! same files.
+//! on a noisy one, and in QEMU; some at a serial port, some through Wokwi's interface. Story and exact trace are those of
+//! the simulator, from the same files.
 //!
 //! What QEMU needs is optional. Without it those tests are ignored and say what is missing; with
 //! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
@@ -16,6 +16,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use firmware_core::hal::{Boot, ResetCause};
+use hil_live::peer::Peer;
+use hil_live::wokwi::{Project, Wokwi};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::firmware_build::Firmware;
 use hil_sim::golden;
@@ -36,11 +38,28 @@ const NOISY: [&str; 3] = ["setup/first-setup", "power/power-cut-during-move", "s
 const SERIAL: [&str; 4] =
     ["setup/first-setup", "power/power-cut-during-save", "user/console-erase", "setup/two-devices"];
 
+/// Cases that run through Wokwi's Simulation API as well, with a peer that has QEMU in the place of Wokwi. Each turn is
+/// messages in JSON there and back; `hil run --target wokwi --peer` runs them all.
+const WOKWI: [&str; 8] = [
+    "setup/first-setup",
+    "credentials/wrong-password",
+    "setup/two-devices",
+    "power/power-cut-during-save",
+    "power/flash-that-works-again",
+    "user/button-reset",
+    "user/console-connect",
+    "setup/reconfigure-moves",
+];
+
 /// What else takes QEMU.
-const QEMU_TESTS: [&str; 3] = [KILLED, SERIAL_PORTS, PANICS];
+const QEMU_TESTS: [&str; 4] = [KILLED, SERIAL_PORTS, PANICS, WOKWI_COST];
 const KILLED: &str = "a killed emulator leaves the old state or the new one";
 const SERIAL_PORTS: &str = "boards at serial ports";
 const PANICS: &str = "a firmware that panics says why";
+const WOKWI_COST: &str = "a first setup takes few round trips through wokwi's interface";
+const THROUGH_WOKWI: &str = "through wokwi's interface";
+/// One for each turn, and ten for uploads and greetings. An answer that is late, on a machine that is busy, costs one more.
+const ROUND_TRIPS_MAX: u64 = 110;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -82,6 +101,7 @@ fn main() -> ExitCode {
                 let qemu = Arc::clone(&qemu);
                 Trial::test(PANICS, move || serial::a_panic_is_told(&qemu))
             });
+            trials.extend(through_wokwi(&qemu, &files));
             trials.extend(files.iter().map(|file| {
                 trial(
                     format!("{} on qemu", scenarios::name(file)),
@@ -93,11 +113,41 @@ fn main() -> ExitCode {
         Err(missing) => {
             let cases = files.iter().map(|file| format!("{} on qemu", scenarios::name(file)));
             let others = if cfg!(unix) { &QEMU_TESTS[..] } else { &[] };
-            let names = cases.chain(others.iter().map(|name| (*name).to_owned()));
+            let others = others.iter().map(|name| (*name).to_owned());
+            let names = cases.chain(others).chain(WOKWI.map(|name| format!("{name} {THROUGH_WOKWI}")));
             trials.extend(names.map(|name| skipped(name, &missing)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Some cases through Wokwi's interface, and what they cost there.
+fn through_wokwi(qemu: &Qemu, files: &[PathBuf]) -> Vec<Trial> {
+    let server = Peer::in_thread(qemu.program().to_owned()).expect("a port on loopback");
+    let project =
+        Project::for_peer(None, Some(qemu.firmware()), &mut |_| {}).expect("a diagram and a firmware");
+    let wokwi = Arc::new(Wokwi::new(server.clone(), project.clone(), 1));
+    let file = |name: &str| files.iter().find(|file| scenarios::name(file) == name).expect("a case");
+    let mut trials: Vec<Trial> = WOKWI
+        .iter()
+        .map(|name| {
+            let target = Arc::clone(&wokwi) as Arc<dyn Target + Send>;
+            trial(format!("{name} {THROUGH_WOKWI}"), file(name), target)
+        })
+        .collect();
+    let first = file("setup/first-setup").clone();
+    trials.push(Trial::test(WOKWI_COST, move || {
+        let wokwi = Wokwi::new(server, project, 1);
+        check(&first, &wokwi)?;
+        let spent = wokwi.counted();
+        match spent.round_trips <= ROUND_TRIPS_MAX {
+            true => Ok(()),
+            false => {
+                Err(format!("it took {spent:?}, and at most {ROUND_TRIPS_MAX} round trips are meant").into())
+            }
+        }
+    }));
+    trials
 }
 
 /// The emulator with the project's own firmware, or what is missing.
