@@ -1,18 +1,23 @@
 //! What the command line asks of a program with sockets.
 
+use std::env;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::thread;
 
-use hil_sim::cli::{Live, PeerArguments, ServeArguments, Trouble, WokwiTarget};
+use hil_sim::cli::{Live, PeerArguments, RadioName, ServeArguments, Trouble, WokwiTarget};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::target::Target;
+use hil_sim::wokwi::Options;
 use tokio::runtime::{self, Runtime};
 
 use crate::api::{ApiError, Server};
 use crate::peer::Peer;
 use crate::serve::{self, Chip, EspImage};
-use crate::wokwi::{Project, ProjectError, Wokwi, greet};
+use crate::wokwi::{NativeWokwi, Project, ProjectError, Wokwi, greet};
+
+/// The environment variable with a device's token, for a run that is to reach the cloud.
+const CLOUD_TOKEN_VARIABLE: &str = "HIL_BLYNK_TOKEN";
 
 /// This program's sockets.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +29,7 @@ impl Live for Sockets {
         wanted: &WokwiTarget<'_>,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Box<dyn Target>, Trouble> {
-        let WokwiTarget { firmware, diagram, with_peer } = *wanted;
+        let WokwiTarget { firmware, diagram, with_peer, radio } = *wanted;
         if with_peer {
             let project = Project::for_peer(diagram, firmware, progress).map_err(no_project)?;
             let jobs_max = thread::available_parallelism().map_or(1, NonZero::get);
@@ -35,8 +40,18 @@ impl Live for Sockets {
         let server = Server::from_environment().map_err(|error| no_service(&error))?;
         progress("greeting the service ...");
         greet(&server).map_err(|error| no_service(&error))?;
-        let project = Project::open(diagram, firmware, "virtual-radio", progress).map_err(no_project)?;
-        Ok(Box::new(Wokwi::new(server, project, 1)))
+        let binary = match radio {
+            RadioName::Virtual => "virtual-radio",
+            RadioName::Real => "real-radio",
+        };
+        let project = Project::open(diagram, firmware, binary, progress).map_err(no_project)?;
+        Ok(match radio {
+            RadioName::Virtual => Box::new(Wokwi::new(server, project, 1)),
+            RadioName::Real => {
+                let token = env::var(CLOUD_TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+                Box::new(NativeWokwi::new(server, project, Options { token, ..Options::default() }))
+            }
+        })
     }
 
     fn serve(&self, arguments: &ServeArguments) -> Result<(), Trouble> {

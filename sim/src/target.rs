@@ -3,7 +3,9 @@
 use crate::executor::qemu::Qemu;
 use crate::executor::serial::SerialPorts;
 use crate::executor::{Executor, ExecutorError, InProcess, OverLink};
-use crate::runner::Harness;
+use smoltcp::time::Duration;
+
+use crate::runner::{Failure, Harness};
 use crate::scenario::Scenario;
 use crate::timeline::counted;
 
@@ -25,10 +27,33 @@ pub trait Target: Sync {
         usize::MAX
     }
 
+    /// The device as it is seen from outside, where the world here has no part in it.
+    fn outside(&self) -> Option<&dyn Outside> {
+        None
+    }
+
     /// What all runs so far have cost that somebody counts, in a line for people.
     fn spent(&self) -> Option<String> {
         None
     }
+}
+
+/// A device that is only seen from outside: on its serial line, its pins and its button. Nobody here plays its phone, its
+/// router or its cloud.
+pub trait Outside: Sync {
+    /// Carries out a scenario, as far as that can be done, and looks at what the device does.
+    fn observe(&self, scenario: &Scenario) -> Observed;
+}
+
+/// What was seen of a device from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// How much of its time passed.
+    pub elapsed: Duration,
+    /// Lines for people, in their order: each step, and what the device printed.
+    pub lines: Vec<String>,
+    /// Why the scenario failed, if it did.
+    pub failure: Option<Failure>,
 }
 
 /// Devices in this process.

@@ -1,9 +1,12 @@
-//! Devices in the Wokwi simulator: our firmware with the link on its serial line, and the world here.
+//! Devices in the Wokwi simulator. With the link on the serial line, the world here is theirs ([`Wokwi`]); with the chip's
+//! own radio, Wokwi's network is, and they are seen from outside ([`NativeWokwi`]).
 
 mod line;
+mod native;
 mod project;
 mod target;
 
 pub use line::WokwiLine;
-pub use project::{Project, ProjectError};
+pub use native::NativeWokwi;
+pub use project::{Content, Project, ProjectError};
 pub use target::{Wokwi, greet};

@@ -59,7 +59,7 @@ pub fn greet(server: &Server) -> Result<String, ApiError> {
     })
 }
 
-async fn connect(server: &Server) -> Result<Simulation, ApiError> {
+pub(super) async fn connect(server: &Server) -> Result<Simulation, ApiError> {
     Simulation::connect(server, |error, pause| eprintln!("{error}; trying again in {} s", pause.as_secs())).await
 }
 
@@ -108,10 +108,15 @@ impl Target for Wokwi {
     }
 
     fn spent(&self) -> Option<String> {
-        let Counted { commands, round_trips, nanos } = self.counted();
-        let (seconds, thousandths) = (nanos / 1_000_000_000, nanos / 1_000_000 % 1_000);
-        Some(format!(
-            "in the simulator: {seconds}.{thousandths:03} s of its time, {round_trips} round trips, {commands} commands"
-        ))
+        Some(spent_words(self.counted()))
     }
+}
+
+/// What was used, in a line for people.
+pub(super) fn spent_words(counted: Counted) -> String {
+    let Counted { commands, round_trips, nanos } = counted;
+    let (seconds, thousandths) = (nanos / 1_000_000_000, nanos / 1_000_000 % 1_000);
+    format!(
+        "in the simulator: {seconds}.{thousandths:03} s of its time, {round_trips} round trips, {commands} commands"
+    )
 }

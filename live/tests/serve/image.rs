@@ -15,14 +15,17 @@ use crate::{everything_is_required, skipped};
 const MAGIC: u8 = 0xE9;
 const TABLE_LEN: usize = 3072;
 
+type Story = fn() -> Outcome;
+
+const SERVED: &str = "image: a page gets it";
+
 pub(crate) fn trials() -> Vec<Trial> {
-    let stories: [(&str, fn() -> Outcome); 4] = [
+    let stories: [(&str, Story); 4] = [
         ("image: each chip has its bootloader where it looks for it", each_chip),
         ("image: a bootloader and a partition table can be given", given),
         ("image: what is wrong is said on one line", wrong),
         ("image: the parts are those of the whole flash", whole_flash),
     ];
-    const SERVED: &str = "image: a page gets it";
     if everything_is_required() || is_built() {
         let mut trials: Vec<_> = stories.map(|(name, story)| Trial::test(name, story)).into();
         trials.push(Trial::test(SERVED, || {

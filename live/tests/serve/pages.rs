@@ -1,6 +1,8 @@
 //! Pages come, are served, reload and go.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hil_live::serve::{Chip, ServeError, Server};
@@ -20,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("page: a reload gets what was built meanwhile", reload),
         trial("page: the last one is served", last_one),
         trial("page: a connection that says nothing takes no page's place", silent_connection),
-        trial("page: one that goes while its image is made is not missed", goes_early),
+        trial("page: one that goes while its image is made is noticed to go", goes_early),
         trial("page: without an ELF file it is told so, and the next one is served", missing_elf),
         trial("page: without an image it is told so", missing_image),
         trial("page: what is no WebSocket does no harm", no_websocket),
@@ -37,7 +39,7 @@ async fn speaks_first() -> Outcome {
     page.say("hello").await?;
     is_start(&page.hears().await?, ELF, &parts_of(ELF))?;
     page.hears_nothing().await?;
-    stage.says(r"a page is connected: hello").await?;
+    stage.says("a page is connected: hello").await?;
     Ok(stage.end().await??)
 }
 
@@ -155,8 +157,12 @@ async fn silent_connection() -> Outcome {
 }
 
 async fn goes_early() -> Outcome {
-    let stage = Stage::with(|_| {
-        std::thread::sleep(Duration::from_millis(300));
+    let may_end = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&may_end);
+    let stage = Stage::with(move |_| {
+        while !ends.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(parts_of(ELF))
     })
     .await?;
@@ -165,6 +171,7 @@ async fn goes_early() -> Outcome {
     stage.says("a page is connected").await?;
     first.close().await?;
     stage.says("the page is gone").await?;
+    may_end.store(true, Ordering::Relaxed);
     let mut second = Page::connect(stage.port).await?;
     second.say("hello").await?;
     is_start(&second.hears().await?, ELF, &parts_of(ELF))?;
@@ -188,7 +195,8 @@ async fn missing_image() -> Outcome {
     let stage = Stage::with(|path| match fs::read(path).map_err(|error| error.to_string())?.as_slice() {
         ELF => Err("it is no program".to_owned()),
         b"merged" => Ok(vec![(0, vec![1])]),
-        b"panic" => panic!("as the test wants it"),
+        // A panic that prints nothing.
+        b"panic" => std::panic::resume_unwind(Box::new(())),
         other => Ok(parts_of(other)),
     })
     .await?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 
-use super::live::{PeerArguments, ServeArguments};
+use super::live::{PeerArguments, RadioName, ServeArguments};
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
@@ -40,6 +40,8 @@ Examples:
   hil run --target board --port /dev/ttyACM0
                                           with the device on a board that runs `virtual-radio`
   hil run --target wokwi first.yaml       with the device in the Wokwi simulator; takes WOKWI_CLI_TOKEN
+  hil run --target wokwi --radio real scenarios/cases/user/bouncing-button.yaml
+                                          with Wokwi's own WiFi: set up on the console, seen from outside
   hil run --target wokwi --peer           the same without Wokwi, with QEMU in its place
   hil run --update                        write the stories and exact traces beside the files
 
@@ -267,6 +269,9 @@ pub(super) struct RunArguments {
     /// The diagram for the target `wokwi`, whose board says for which chip to build [default: the project's own].
     #[arg(long, value_name = "FILE")]
     pub(super) diagram: Option<PathBuf>,
+    /// Whose radio the device in Wokwi uses: the world's here, or Wokwi's own, with the device seen from outside.
+    #[arg(long, value_enum, default_value = "virtual", value_name = "WHOSE")]
+    pub(super) radio: RadioName,
     /// Has the peer of `hil wokwi peer` stand in for Wokwi's service: no token, no network.
     #[arg(long)]
     pub(super) peer: bool,

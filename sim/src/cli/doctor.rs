@@ -21,10 +21,10 @@ struct Tool {
     source: &'static str,
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         programs: &[PROGRAM],
-        purpose: "runs the firmware on an emulated RISC-V processor (--target qemu)",
+        purpose: "runs the firmware on an emulated RISC-V processor (--target qemu, and wokwi --peer)",
         source: "package qemu-system-misc",
     },
     Tool {
@@ -71,6 +71,11 @@ const TOOLS: [Tool; 11] = [
         programs: &["espflash"],
         purpose: "flashes an ESP32 (--target board)",
         source: "cargo install espflash",
+    },
+    Tool {
+        programs: &["gdb-multiarch"],
+        purpose: "debugs what `hil wokwi serve` runs; a test attaches it",
+        source: "package gdb-multiarch",
     },
     Tool {
         programs: &["valgrind"],

@@ -15,7 +15,7 @@ use crate::capture::Recording;
 use crate::golden;
 use crate::junit;
 use crate::runner::{DEFAULT_SEED, Failure, Harness, Outcome, record_on, run_on};
-use crate::target::Target;
+use crate::target::{Observed, Outside, Target};
 use crate::text::words_of_panic;
 use crate::trace::Trace;
 
@@ -31,8 +31,10 @@ pub(super) struct Report {
     pub(super) skipped: Option<String>,
     /// What became of the snapshots.
     pub(super) snapshots: Snapshots,
-    /// What happened; there is none after a crash.
+    /// What happened; there is none after a crash, and none of a device that is only seen from outside.
     pub(super) trace: Option<Trace>,
+    /// What was seen of such a device, in lines for people.
+    pub(super) seen: Vec<String>,
     /// Every frame, where they are asked for.
     pub(super) recording: Option<Recording>,
     /// The hash of the exact trace, where it is asked for.
@@ -52,6 +54,7 @@ impl Report {
         skipped: None,
         snapshots: Snapshots::Untouched,
         trace: None,
+        seen: Vec::new(),
         recording: None,
         hash: None,
         evidence: None,
@@ -84,6 +87,8 @@ pub(super) enum Fault {
 pub(super) enum Snapshots {
     /// There is no story to compare with.
     Absent,
+    /// There is no trace to compare: the device was only seen from outside.
+    Outside,
     /// They were not looked at: the run failed, or its seed is not the one they were taken at.
     Untouched,
     /// The story is the one beside the file.
@@ -126,6 +131,9 @@ pub(super) fn execute(
     if let Some(why) = target.refuses(&case.scenario) {
         return Report { skipped: Some(why), ..Report::NOTHING };
     }
+    if let Some(outside) = target.outside() {
+        return observe(case, outside);
+    }
     let mut watch_on = |now: Instant| {
         watch(now);
         true
@@ -141,6 +149,19 @@ pub(super) fn execute(
         }
     };
     Report { took: Duration::from(started.elapsed()), ..report }
+}
+
+fn observe(case: &Case, outside: &dyn Outside) -> Report {
+    let started = WallClock::now();
+    let Observed { elapsed, lines, failure } = outside.observe(&case.scenario);
+    Report {
+        elapsed,
+        took: Duration::from(started.elapsed()),
+        fault: failure.map(Fault::Step),
+        snapshots: Snapshots::Outside,
+        seen: lines,
+        ..Report::NOTHING
+    }
 }
 
 fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {

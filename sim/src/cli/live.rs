@@ -51,6 +51,8 @@ pub struct WokwiTarget<'a> {
     pub diagram: Option<&'a Path>,
     /// Whether the peer of this project stands in for the service.
     pub with_peer: bool,
+    /// Whose radio the device uses.
+    pub radio: RadioName,
 }
 
 /// What `hil wokwi serve` takes.

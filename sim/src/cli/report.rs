@@ -6,6 +6,7 @@ use smoltcp::time::Duration;
 
 use super::arguments::{Pace, RunArguments};
 use super::execute::{Fault, Report, Snapshots};
+use super::live::RadioName;
 use super::files::{Case, name, quoted};
 use super::screen::Screen;
 use crate::executor::serial::BAUD;
@@ -45,6 +46,7 @@ pub(super) fn pass_line(
     let story = golden::story_path(&case.path);
     let snapshots = match report.snapshots {
         Snapshots::Absent => "no story stands beside the file yet; --update writes it".to_owned(),
+        Snapshots::Outside => "seen from outside: its story is not compared, what it printed was waited for".to_owned(),
         Snapshots::Untouched => "not compared with a story: they are told at the default seed".to_owned(),
         Snapshots::Same => format!("the story is that of {}", story.display()),
         Snapshots::Written => format!("the story is now that of {}", story.display()),
@@ -333,10 +335,14 @@ fn command_of(program: &str, case: &Case, arguments: &RunArguments) -> String {
         "sim" => String::new(),
         target => format!(" --target {target}"),
     };
+    let radio = if arguments.radio == RadioName::Real { " --radio real" } else { "" };
+    let peer = if arguments.peer { " --peer" } else { "" };
+    let diagram = arguments.diagram.as_ref();
+    let diagram = diagram.map_or_else(String::new, |file| format!(" --diagram {}", quoted(file)));
     let firmware = arguments.firmware.as_ref();
     let firmware = firmware.map_or_else(String::new, |file| format!(" --firmware {}", quoted(file)));
     let ports =
         arguments.port.iter().map(|port| format!(" --port {}", quoted(port.as_ref()))).collect::<String>();
     let baud = if arguments.baud == BAUD { String::new() } else { format!(" --baud {}", arguments.baud) };
-    format!("{program} run {}{target}{firmware}{ports}{baud}", quoted(&case.path))
+    format!("{program} run {}{target}{radio}{peer}{diagram}{firmware}{ports}{baud}", quoted(&case.path))
 }

@@ -14,7 +14,7 @@ use super::arguments::{Pace, RunArguments, TargetName};
 use super::evidence;
 use super::execute::{How, Report, execute};
 use super::files::{Case, load, resolve, write_file};
-use super::live::Live;
+use super::live::{Live, RadioName};
 use super::report::{Summary, headline, pass_line, say_failure};
 use super::screen::Screen;
 use super::target::prepare;
@@ -82,6 +82,12 @@ fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
             "leave --target out, or --update",
         ));
     }
+    if arguments.radio == RadioName::Real && (arguments.is_of_one() || arguments.hashes.is_some()) {
+        return Err(Trouble::misuse(
+            "a device that is only seen from outside has no trace",
+            "leave out the files that tell of one; --junit can be written",
+        ));
+    }
     if arguments.update && arguments.seed != DEFAULT_SEED {
         return Err(Trouble::misuse(
             "snapshots are taken at the default seed only",
@@ -141,6 +147,10 @@ fn tell(
         let lines = Timeline::new(&case.scenario, trace, palette).lines(arguments.detail());
         screen.say("");
         say_paced(&lines, arguments.pace, screen);
+    }
+    if !report.seen.is_empty() {
+        screen.say("");
+        report.seen.iter().for_each(|line| screen.say(line));
     }
     screen.say("");
     if let Some(why) = &report.skipped {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Trouble;
 use super::arguments::{RunArguments, TargetName};
-use super::live::{Live, WokwiTarget};
+use super::live::{Live, RadioName, WokwiTarget};
 use super::screen::Screen;
 use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 
@@ -31,6 +31,15 @@ pub(super) fn prepare(
             "leave --firmware out, or add --target qemu",
         ));
     }
+    if arguments.target != TargetName::Wokwi && arguments.radio == RadioName::Real {
+        return Err(Trouble::misuse(
+            format!("the target `{}` has the world's radio", arguments.target.name()),
+            "leave --radio out, or add --target wokwi",
+        ));
+    }
+    if arguments.peer && arguments.radio == RadioName::Real {
+        return Err(Trouble::misuse("the peer has no WiFi of its own", "leave --radio out, or --peer"));
+    }
     if arguments.target != TargetName::Wokwi && (arguments.diagram.is_some() || arguments.peer) {
         return Err(Trouble::misuse(
             format!("the target `{}` has neither a diagram nor a peer", arguments.target.name()),
@@ -42,10 +51,10 @@ pub(super) fn prepare(
         TargetName::Qemu => qemu(arguments.firmware.as_deref(), screen),
         TargetName::Board => boards(arguments),
         TargetName::Wokwi => {
-            let RunArguments { firmware, diagram, peer, .. } = arguments;
+            let RunArguments { firmware, diagram, peer, radio, .. } = arguments;
             let (firmware, diagram) = (firmware.as_deref(), diagram.as_deref());
             let live = live.expect("a command that takes sockets is carried out where there are some");
-            live.wokwi(&WokwiTarget { firmware, diagram, with_peer: *peer }, &mut |what| {
+            live.wokwi(&WokwiTarget { firmware, diagram, with_peer: *peer, radio: *radio }, &mut |what| {
                 screen.progress(what)
             })
         }

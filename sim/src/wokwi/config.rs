@@ -1,9 +1,10 @@
 //! The rules for `wokwi.toml`. Only a few keys are checked by Wokwi's own command line, and all it does not know it
 //! ignores without a word.
 
+use std::fs;
 use std::path::Path;
 
-use super::tree::{Key, Node, Value};
+use super::tree::{Key, Node, Place, Value, read_json};
 use super::{Findings, meant};
 
 const TABLES: [&str; 3] = ["wokwi", "net", "chip"];
@@ -71,6 +72,40 @@ fn check_firmware(firmware: &Node, folder: &Path, findings: &mut Findings<'_>) {
     if !known && !is_flasher {
         let help = "a .bin, .uf2 or .elf, an ELF without an end, or flasher_args.json";
         findings.error("config", firmware.at, "Wokwi does not know this kind of firmware", help);
+    }
+    if is_flasher && let Ok(text) = fs::read_to_string(folder.join(path)) {
+        check_flasher_args(&text, &folder.join(path), firmware.at, findings);
+    }
+}
+
+/// The list of what goes where in the flash, as ESP-IDF writes it. Paths in it are from its own folder.
+fn check_flasher_args(text: &str, path: &Path, at: Place, findings: &mut Findings<'_>) {
+    let name = path.file_name().unwrap_or_default().display();
+    let list = read_json(text).map_err(|error| error.why);
+    let files = match &list {
+        Ok(list) => list.get("flash_files").and_then(Node::map).ok_or("it has no map `flash_files`".to_owned()),
+        Err(why) => Err(why.clone()),
+    };
+    let files = match files {
+        Ok(files) => files,
+        Err(why) => return findings.error("flasher-args", at, format!("{name}: {why}"), ""),
+    };
+    for (Key { name: offset, .. }, file) in files {
+        if offset.strip_prefix("0x").is_none_or(|digits| u32::from_str_radix(digits, 16).is_err()) {
+            let what = format!("{name}: `{offset}` is no offset");
+            findings.error("flasher-args", at, what, "such as \"0x10000\"");
+        }
+        match file.text() {
+            Some(file) if path.with_file_name(file).is_file() => {}
+            Some(file) => {
+                let what = format!("{file}, which {name} names, is not there");
+                findings.info("not-built", at, what, "build it before you start a simulation");
+            }
+            None => {
+                let what = format!("{name}: what is at {offset} is {}, and should be a path", file.kind());
+                findings.error("flasher-args", at, what, "");
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod diagram;
 mod export;
 mod parts;
+mod plan;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -16,7 +17,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::scenario::closest;
-pub use export::{Carried, Options, export};
+pub use export::{Carried, export};
+pub use plan::{Action, Options, Planned, plan};
 pub use tree::Place;
 use tree::Unreadable;
 

@@ -127,6 +127,21 @@ fn the_configuration_is_held_against_what_wokwi_reads() {
     assert_eq!(found(&[("wokwi.toml", "[wokwi\n")]).len(), 1);
 }
 
+#[test]
+fn a_list_of_what_goes_into_the_flash_is_read_as_well() {
+    let check = |args: &str, expected: &[&str]| {
+        let config = "[wokwi]\nversion = 1\nfirmware = \"flasher_args.json\"\n";
+        let files = [("flasher_args.json", args), ("app.bin", ""), ("diagram.json", "{}"), ("wokwi.toml", config)];
+        assert_eq!(found(&files), expected, "{args}");
+    };
+    check(r#"{ "flash_files": { "0x0": "app.bin", "0x10000": "app.bin" } }"#, &[]);
+    check(r#"{ "flash_files": { "0x0": "boot.bin" } }"#, &["3:12 info not-built"]);
+    check(r#"{ "flash_files": { "4096": "app.bin" } }"#, &["3:12 error flasher-args"]);
+    check(r#"{ "flash_files": { "0x0": 1 } }"#, &["3:12 error flasher-args"]);
+    check(r#"{ "flash_files": [] }"#, &["3:12 error flasher-args"]);
+    check("{", &["3:12 error flasher-args"]);
+}
+
 /// What is found in a scenario with these steps; the first one stands in the fourth line.
 #[track_caller]
 fn check_scenario(steps: &str, expected: &[&str]) {
@@ -194,7 +209,7 @@ fn exported(steps: &str, led: Option<&str>) -> Vec<String> {
         "format: 1\ntitle: T\nworld: {{ routers: [{{ name: home, ssid: H, password: correct horse }}] }}\nsteps:\n{steps}"
     );
     let scenario = Scenario::parse("t.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
-    let options = Options { button: "b".to_owned(), board: "esp".to_owned(), led: led.map(str::to_owned) };
+    let options = Options { button: "b".to_owned(), led: led.map(str::to_owned), ..Options::default() };
     let (yaml, _) = export("t.yaml", &scenario, &options);
     let lines = yaml.lines().filter(|line| line.starts_with("  - "));
     lines.map(|line| line.trim_start_matches("  - ").to_owned()).collect()
@@ -229,7 +244,7 @@ fn a_scenario_is_carried_over_as_far_as_wokwi_goes() {
     assert_eq!(exported(steps, None), expected);
     let lit = exported("  - expect: { device: wait-config }\n", Some("2"));
     let looks = "expect-pin: { part-id: \"esp\", pin: \"2\", value: 1 }";
-    assert_eq!(lit, ["wait-serial: \"=> WAIT_CONFIG\"", "delay: 20ms", looks, "delay: 1s"]);
+    assert_eq!(lit, ["wait-serial: \"=> WAIT_CONFIG\"", "delay: 20000us", looks, "delay: 1s"]);
 }
 
 #[test]
@@ -238,7 +253,7 @@ fn what_is_carried_over_has_no_fault() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let diagram = Path::new(env!("CARGO_MANIFEST_DIR")).join("../diagram.json");
     fs::copy(diagram, folder.path().join("diagram.json")).expect("it can be copied");
-    let options = Options { button: "button".to_owned(), board: "esp".to_owned(), led: Some("8".to_owned()) };
+    let options = Options { led: Some("8".to_owned()), ..Options::default() };
     let (mut steps, mut count) = (0, 0);
     for layer in fs::read_dir(cases).expect("the folder of cases").flatten() {
         for file in fs::read_dir(layer.path()).expect("a folder").flatten().map(|file| file.path()) {
