@@ -102,6 +102,15 @@ pub struct Counted {
     pub nanos: u64,
 }
 
+impl Counted {
+    /// Adds what another simulation has cost.
+    pub fn add(&mut self, other: Self) {
+        self.commands += other.commands;
+        self.round_trips += other.round_trips;
+        self.nanos += other.nanos;
+    }
+}
+
 /// A connection to the service, and the simulation in it.
 pub struct Simulation {
     socket: Socket,

@@ -8,10 +8,13 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::firmware::Firmware;
 use super::hub::Event;
@@ -137,13 +140,40 @@ async fn meet(stream: TcpStream) -> Result<(String, Socket), End> {
         .max_frame_size(Some(MAX_MESSAGE_LEN));
     // What is written waits for no more to write.
     let _ = stream.set_nodelay(true);
-    let mut socket = match timeout(HANDSHAKE, accept_async_with_config(stream, Some(config))).await {
+    let mut socket = match timeout(HANDSHAKE, accept_hdr_async_with_config(stream, admit, Some(config))).await
+    {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return Err(End::Broken(format!("what connected is no page: {error}"))),
         Err(_) => return Err(End::Broken("what connected is no page: it says nothing".to_owned())),
     };
     let hello = shown(&String::from_utf8_lossy(&next(&mut socket).await?.into_data()));
     Ok((hello, socket))
+}
+
+/// Lets Wokwi's page in, and programs, which say nothing of where they come from. Any other page that the browser has open
+/// could have the firmware otherwise.
+#[expect(clippy::result_large_err, reason = "the shape is the library's")]
+fn admit(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+    let origin = request.headers().get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+    match origin {
+        Some(origin) if !is_wokwi(&origin) => {
+            let mut refusal = ErrorResponse::new(Some(format!("{} is not Wokwi's page", shown(&origin))));
+            *refusal.status_mut() = StatusCode::FORBIDDEN;
+            Err(refusal)
+        }
+        _ => Ok(response),
+    }
+}
+
+/// Wokwi's own pages, and what somebody serves on this machine.
+fn is_wokwi(origin: &str) -> bool {
+    let (scheme, host) = origin.split_once("://").unwrap_or_default();
+    let (name, _) = host.split_once(':').unwrap_or((host, ""));
+    match scheme {
+        "https" => host == "wokwi.com" || host.ends_with(".wokwi.com"),
+        "http" => matches!(name, "localhost" | "127.0.0.1"),
+        _ => false,
+    }
 }
 
 /// The next message with content.
@@ -164,4 +194,29 @@ where
 
 fn broken(error: &Error) -> End {
     End::Broken(format!("the connection of a page broke: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_wokwi;
+
+    #[test]
+    fn only_wokwis_pages_are_let_in() {
+        for ours in
+            ["https://wokwi.com", "https://a.preview.wokwi.com", "http://localhost:8000", "http://127.0.0.1"]
+        {
+            assert!(is_wokwi(ours), "{ours}");
+        }
+        let others = [
+            "",
+            "null",
+            "http://wokwi.com",
+            "https://wokwi.com.evil.example",
+            "https://evilwokwi.com",
+            "file://",
+        ];
+        for other in others {
+            assert!(!is_wokwi(other), "{other}");
+        }
+    }
 }

@@ -109,10 +109,7 @@ impl Line for WokwiLine {
 
 impl Drop for WokwiLine {
     fn drop(&mut self) {
-        let Counted { commands, round_trips, nanos } = self.device.simulation.counted();
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.commands += commands;
-        spent.round_trips += round_trips;
-        spent.nanos += nanos;
+        let counted = self.device.simulation.counted();
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
     }
 }

@@ -10,8 +10,8 @@ use hil_sim::target::{Observed, Outside, Target};
 use hil_sim::wokwi::{Action, Options, Planned, plan};
 use smoltcp::time::Duration;
 
-use super::target::{begin, connect, runtime, spent_words};
 use super::Project;
+use super::target::{begin, connect, runtime, spent_words};
 use crate::api::{ApiError, Counted, Event, PausePoint, Server, Simulation};
 
 /// How long a line may be awaited that no step limits, and at least. Wokwi's network scans and joins in seconds.
@@ -40,19 +40,19 @@ impl NativeWokwi {
     async fn run(&self, steps: &[Planned], seen: &mut Seen) -> Result<Option<Failure>, ApiError> {
         let mut device = Device { simulation: connect(&self.server).await?, seen, line: Vec::new() };
         let done = self.carry_out(&mut device, steps).await;
-        let Counted { commands, round_trips, nanos } = device.simulation.counted();
-        device.seen.at = nanos;
+        let counted = device.simulation.counted();
+        device.seen.at = counted.nanos;
         device.end_line();
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.commands += commands;
-        spent.round_trips += round_trips;
-        spent.nanos += nanos;
-        drop(spent);
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
         device.simulation.close().await;
         done
     }
 
-    async fn carry_out(&self, device: &mut Device<'_>, steps: &[Planned]) -> Result<Option<Failure>, ApiError> {
+    async fn carry_out(
+        &self,
+        device: &mut Device<'_>,
+        steps: &[Planned],
+    ) -> Result<Option<Failure>, ApiError> {
         begin(&mut device.simulation, &self.project, true).await?;
         for step in steps {
             device.seen.step(step);
@@ -110,7 +110,14 @@ impl Outside for NativeWokwi {
         let done = runtime().and_then(|runtime| runtime.block_on(self.run(&steps, &mut seen)));
         let failure = done.unwrap_or_else(|error| {
             let why = format!("{error} ({})", error.hint());
-            Some(Failure { step: 0, line: 0, what: String::new(), why, invariant: None, is_of_the_world: true })
+            Some(Failure {
+                step: 0,
+                line: 0,
+                what: String::new(),
+                why,
+                invariant: None,
+                is_of_the_world: true,
+            })
         });
         Observed { elapsed: Duration::from_micros(seen.at / 1_000), lines: seen.lines, failure }
     }
@@ -156,7 +163,11 @@ struct Device<'s> {
 
 impl Device<'_> {
     /// Does one thing. The inner error is why the device did not do its part.
-    async fn act(&mut self, action: &Action, within: Option<Duration>) -> Result<Result<(), String>, ApiError> {
+    async fn act(
+        &mut self,
+        action: &Action,
+        within: Option<Duration>,
+    ) -> Result<Result<(), String>, ApiError> {
         match action {
             Action::Note(_) => {}
             Action::Delay(time) => self.pass(*time).await?,

@@ -60,7 +60,8 @@ pub fn greet(server: &Server) -> Result<String, ApiError> {
 }
 
 pub(super) async fn connect(server: &Server) -> Result<Simulation, ApiError> {
-    Simulation::connect(server, |error, pause| eprintln!("{error}; trying again in {} s", pause.as_secs())).await
+    Simulation::connect(server, |error, pause| eprintln!("{error}; trying again in {} s", pause.as_secs()))
+        .await
 }
 
 /// Uploads what there is, listens to the serial line, and starts.

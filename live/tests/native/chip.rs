@@ -128,7 +128,10 @@ impl Session {
                 self.points.remove(params["id"].as_str().unwrap()).unwrap();
             }
             "control:set" => {
-                assert_eq!((params["part"].as_str(), params["control"].as_str()), (Some("button"), Some("pressed")));
+                assert_eq!(
+                    (params["part"].as_str(), params["control"].as_str()),
+                    (Some("button"), Some("pressed"))
+                );
                 self.world.set_button(self.world.now(), 0, params["value"] == 1.0);
             }
             "pin:read" => return json!({ "pin": params["pin"], "value": u8::from(!self.chip.is_dark) }),

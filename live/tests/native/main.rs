@@ -91,8 +91,11 @@ fn what_is_seen_is_told_in_its_order_and_with_its_time() {
     let observed = observe(Chip::default(), Options::default(), &case("user/bouncing-button"));
     assert_eq!(observed.failure, None, "{}", observed.lines.join("\n"));
     let lines = &observed.lines;
-    let place = |words: &str| lines.iter().position(|line| line.contains(words)).unwrap_or_else(|| panic!("{words} in {lines:#?}"));
-    let order = ["-- step 1 (line ", "on the console, because", "=> WAIT_CONFIG", "=> CONNECTING_CLOUD"].map(place);
+    let place = |words: &str| {
+        lines.iter().position(|line| line.contains(words)).unwrap_or_else(|| panic!("{words} in {lines:#?}"))
+    };
+    let order =
+        ["-- step 1 (line ", "on the console, because", "=> WAIT_CONFIG", "=> CONNECTING_CLOUD"].map(place);
     assert!(order.is_sorted(), "{order:?}");
     // The console's echo stars the token.
     assert!(lines.iter().any(|line| line.contains("connect ***")), "{lines:#?}");
@@ -123,7 +126,8 @@ fn with_a_token_the_device_is_waited_for_until_it_is_online_and_the_token_is_not
     let token = "0123456789abcdef0123456789ABCDEF".to_owned();
     let options = Options { token: Some(token.clone()), ..Options::default() };
     // Nobody is at the cloud's address here.
-    let observed = observe(Chip::default(), options, &told(&format!("{STEPS}  - expect: {{ cloud: online }}\n")));
+    let observed =
+        observe(Chip::default(), options, &told(&format!("{STEPS}  - expect: {{ cloud: online }}\n")));
     let found = observed.failure.expect("a failure");
     assert_eq!(found.why, "it has not printed \"=> RUNNING\" within 60 s");
     assert!(observed.lines.iter().any(|line| line.contains("=> CONNECTING_CLOUD")));

@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("page: without an ELF file it is told so, and the next one is served", missing_elf),
         trial("page: without an image it is told so", missing_image),
         trial("page: what is no WebSocket does no harm", no_websocket),
+        trial("page: those of others are sent away", pages_of_others),
         trial("address: that of the chip's project", addresses),
         trial("address: chips have the names that are in use", chip_names),
         trial("ports: one in use is named with its flag", busy_ports),
@@ -40,6 +41,17 @@ async fn speaks_first() -> Outcome {
     is_start(&page.hears().await?, ELF, &parts_of(ELF))?;
     page.hears_nothing().await?;
     stage.says("a page is connected: hello").await?;
+    Ok(stage.end().await??)
+}
+
+async fn pages_of_others() -> Outcome {
+    let stage = Stage::start().await?;
+    Page::from_site(stage.port, "https://wokwi.com").await?.say("hello").await?;
+    let Err(error) = Page::from_site(stage.port, "https://evil.example").await else {
+        return Err("it was let in".into());
+    };
+    let refused = error.message().unwrap_or_default().contains("403");
+    same("a refusal", &refused, &true)?;
     Ok(stage.end().await??)
 }
 

@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -191,6 +193,15 @@ impl Page {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let url = format!("ws://127.0.0.1:{port}/any/path?at=all");
         let socket = timeout(PATIENCE, client_async(url, stream)).await.map_err(|_| "no handshake")??;
+        Ok(Self { socket: socket.0 })
+    }
+
+    /// The page of a site, as a browser connects it.
+    pub(crate) async fn from_site(port: u16, site: &'static str) -> Result<Self, Failed> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut request = format!("ws://127.0.0.1:{port}/").into_client_request()?;
+        request.headers_mut().insert("origin", HeaderValue::from_static(site));
+        let socket = timeout(PATIENCE, client_async(request, stream)).await.map_err(|_| "no handshake")??;
         Ok(Self { socket: socket.0 })
     }
 

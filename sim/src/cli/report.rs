@@ -6,8 +6,8 @@ use smoltcp::time::Duration;
 
 use super::arguments::{Pace, RunArguments};
 use super::execute::{Fault, Report, Snapshots};
-use super::live::RadioName;
 use super::files::{Case, name, quoted};
+use super::live::RadioName;
 use super::screen::Screen;
 use crate::executor::serial::BAUD;
 use crate::golden;
@@ -46,7 +46,9 @@ pub(super) fn pass_line(
     let story = golden::story_path(&case.path);
     let snapshots = match report.snapshots {
         Snapshots::Absent => "no story stands beside the file yet; --update writes it".to_owned(),
-        Snapshots::Outside => "seen from outside: its story is not compared, what it printed was waited for".to_owned(),
+        Snapshots::Outside => {
+            "seen from outside: its story is not compared, what it printed was waited for".to_owned()
+        }
         Snapshots::Untouched => "not compared with a story: they are told at the default seed".to_owned(),
         Snapshots::Same => format!("the story is that of {}", story.display()),
         Snapshots::Written => format!("the story is now that of {}", story.display()),

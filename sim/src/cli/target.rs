@@ -55,7 +55,7 @@ pub(super) fn prepare(
             let (firmware, diagram) = (firmware.as_deref(), diagram.as_deref());
             let live = live.expect("a command that takes sockets is carried out where there are some");
             live.wokwi(&WokwiTarget { firmware, diagram, with_peer: *peer, radio: *radio }, &mut |what| {
-                screen.progress(what)
+                screen.progress(what);
             })
         }
     }

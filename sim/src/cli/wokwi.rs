@@ -61,8 +61,7 @@ fn write(arguments: &ExportArguments, harness: &Harness, screen: &mut Screen) ->
         let what = format!("{} has {} devices", path.display(), scenario.world.devices.len());
         return Err(Trouble::misuse(what, "one device runs in Wokwi: name a scenario with one"));
     }
-    let options =
-        Options { button: button.clone(), board: board.clone(), led: led.clone(), token: None };
+    let options = Options { button: button.clone(), board: board.clone(), led: led.clone(), token: None };
     let (yaml, carried) = export(&path.display().to_string(), scenario, &options);
     match out {
         Some(out) => {

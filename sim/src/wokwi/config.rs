@@ -83,7 +83,9 @@ fn check_flasher_args(text: &str, path: &Path, at: Place, findings: &mut Finding
     let name = path.file_name().unwrap_or_default().display();
     let list = read_json(text).map_err(|error| error.why);
     let files = match &list {
-        Ok(list) => list.get("flash_files").and_then(Node::map).ok_or("it has no map `flash_files`".to_owned()),
+        Ok(list) => {
+            list.get("flash_files").and_then(Node::map).ok_or("it has no map `flash_files`".to_owned())
+        }
         Err(why) => Err(why.clone()),
     };
     let files = match files {

@@ -131,7 +131,8 @@ fn the_configuration_is_held_against_what_wokwi_reads() {
 fn a_list_of_what_goes_into_the_flash_is_read_as_well() {
     let check = |args: &str, expected: &[&str]| {
         let config = "[wokwi]\nversion = 1\nfirmware = \"flasher_args.json\"\n";
-        let files = [("flasher_args.json", args), ("app.bin", ""), ("diagram.json", "{}"), ("wokwi.toml", config)];
+        let files =
+            [("flasher_args.json", args), ("app.bin", ""), ("diagram.json", "{}"), ("wokwi.toml", config)];
         assert_eq!(found(&files), expected, "{args}");
     };
     check(r#"{ "flash_files": { "0x0": "app.bin", "0x10000": "app.bin" } }"#, &[]);
