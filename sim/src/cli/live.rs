@@ -12,6 +12,7 @@ use super::arguments::{Arguments, Command, TargetName, WokwiCommand};
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::firmware_build::project;
+use crate::runner::Harness;
 use crate::target::Target;
 
 /// The program that has sockets.
@@ -113,7 +114,16 @@ pub(super) fn is_needed(arguments: &Arguments) -> bool {
 }
 
 /// Lets the other program do it, with the same command line.
-pub(super) fn hand_over(screen: &mut Screen) -> Result<Exit, Trouble> {
+pub(super) fn hand_over(
+    arguments: &Arguments,
+    harness: &Harness,
+    screen: &mut Screen,
+) -> Result<Exit, Trouble> {
+    if matches!(arguments.command, Command::Run(_)) && harness.product != Harness::EXAMPLE.product {
+        let what = "this harness has no sockets, and the program that has some has another product";
+        let hint = "call hil_live::main (crate hil-live) in the place of hil_sim::cli::main";
+        return Err(Trouble::misuse(what, hint));
+    }
     let program = find(screen)?;
     let mut other = Program::new(&program);
     other.args(env::args_os().skip(1));
@@ -155,8 +165,9 @@ fn find(screen: &mut Screen) -> Result<PathBuf, Trouble> {
         Some(built_in) => (built_in.with_file_name(""), built_in.ends_with("release")),
         None => (project().join("target"), true),
     };
+    // Not by its package: of the whole workspace most is built already, with the same features.
     let mut build: Vec<OsString> =
-        ["build", "--locked", "-p", PROGRAM, "--target-dir"].map(OsString::from).to_vec();
+        ["build", "--locked", "--bin", PROGRAM, "--target-dir"].map(OsString::from).to_vec();
     build.push(target_folder.as_os_str().to_owned());
     if is_release {
         build.push("--release".into());
@@ -174,7 +185,7 @@ fn find(screen: &mut Screen) -> Result<PathBuf, Trouble> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let what = format!("{PROGRAM} does not build:\n{}", said.trim_end());
-        return Err(Trouble::unavailable(what, format!("see for yourself: cargo build -p {PROGRAM}")));
+        return Err(Trouble::unavailable(what, format!("see for yourself: cargo build --bin {PROGRAM}")));
     }
     let profile = if is_release { "release" } else { "debug" };
     Ok(target_folder.join(profile).join(format!("{PROGRAM}{}", env::consts::EXE_SUFFIX)))

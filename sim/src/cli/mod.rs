@@ -85,7 +85,7 @@ fn command(harness: &Harness, live: Option<&dyn Live>) -> ExitCode {
     };
     let mut screen = Screen::new(arguments.color);
     let done = match live::is_needed(&arguments) && live.is_none() {
-        true => live::hand_over(&mut screen),
+        true => live::hand_over(&arguments, harness, &mut screen),
         false => carry_out(arguments.command, harness, live, &mut screen),
     };
     let exit = done.unwrap_or_else(|trouble| {

@@ -262,8 +262,6 @@ fn wrong_use_is_told_apart_from_failure() {
 #[test]
 fn a_target_that_is_not_there_is_no_failure_of_the_scenario() {
     let folder = Folder::new("target").with("a.yaml", PASSES);
-    let wokwi = folder.hil(&["run", "a.yaml", "--target", "wokwi"]);
-    wokwi.check(3, &[], &["error: the target `wokwi` is not available", "leave --target out"]);
     let board = folder.hil(&["run", "a.yaml", "--target", "board", "--port", "no-such-port"]);
     board.check(3, &[], &["error: no-such-port: it cannot be opened: ", "this machine has "]);
 }

@@ -1,6 +1,8 @@
 //! What `hil wokwi` says of files, and what it writes.
 
-use super::{Folder, PASSES, case};
+use std::process::Command;
+
+use super::{Ended, Folder, PASSES, case};
 
 const DIAGRAM: &str = r#"{
   "parts": [
@@ -50,4 +52,33 @@ fn a_scenario_becomes_one_of_wokwis() {
         &[],
         &["has 2 devices", "one device runs in Wokwi"],
     );
+}
+
+/// What takes sockets is another program's work, which is built with this one.
+#[test]
+fn wokwis_target_is_handed_over_and_says_what_it_lacks() {
+    let folder = Folder::new("wokwi-target").with("a.yaml", PASSES);
+    let mut command = Command::new(super::HIL);
+    command.current_dir(&folder.0).args(["run", "a.yaml", "--target", "wokwi"]);
+    let ended = Ended::from(command.env_remove("WOKWI_CLI_TOKEN").output().expect("the command starts"));
+    ended.check(3, &[], &["error: the environment variable WOKWI_CLI_TOKEN is not set", "--peer"]);
+}
+
+#[test]
+fn what_is_wokwis_is_refused_elsewhere() {
+    let folder = Folder::new("wokwi-elsewhere").with("a.yaml", PASSES);
+    let refused = |options: &[&str], words: &str| {
+        let options: Vec<&str> = ["run", "a.yaml"].into_iter().chain(options.iter().copied()).collect();
+        folder.hil(&options).check(2, &[], &[words]);
+    };
+    refused(&["--peer"], "the target `sim` has neither a diagram nor a peer");
+    refused(
+        &["--target", "qemu", "--diagram", "d.json"],
+        "the target `qemu` has neither a diagram nor a peer",
+    );
+    refused(&["--radio", "real"], "the target `sim` has the world's radio");
+    refused(&["--radio", "real", "--html", "a.html"], "only seen from outside has no trace");
+    let help = folder.hil(&["wokwi", "serve", "--help"]);
+    help.check(0, &["--gdb-port", "gdb-multiarch app.elf"], &[]);
+    folder.hil(&["wokwi", "peer", "--help"]).check(0, &["ws://127.0.0.1:9177"], &[]);
 }
