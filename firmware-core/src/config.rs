@@ -23,10 +23,39 @@ pub const HOST_LEN_MAX: usize = 253;
 /// RFC 1035 section 2.3.4.
 const LABEL_LEN_MAX: usize = 63;
 
-/// Where Edgent connects unless the phone says otherwise (`CONFIG_DEFAULT_SERVER`).
+/// Where Edgent connects unless the phone says otherwise (`CONFIG_DEFAULT_SERVER`). As there, a build may name another:
+/// with the feature `cloud-of-build` it is what `HIL_BLYNK_HOST` says.
+#[cfg(not(feature = "cloud-of-build"))]
 pub const DEFAULT_HOST: &str = "blynk.cloud";
-/// The TLS port Edgent connects to unless the phone says otherwise (`CONFIG_DEFAULT_PORT`).
-pub const DEFAULT_PORT: u16 = 443;
+/// The cloud that `HIL_BLYNK_HOST` names.
+#[cfg(feature = "cloud-of-build")]
+pub const DEFAULT_HOST: &str =
+    env!("HIL_BLYNK_HOST", "the feature cloud-of-build takes a host's name from it");
+/// The port Edgent connects to unless the phone says otherwise (`CONFIG_DEFAULT_PORT`). With the feature `cloud-of-build`
+/// it is what `HIL_BLYNK_PORT` says, if it says anything.
+#[cfg(not(feature = "cloud-of-build"))]
+pub const DEFAULT_PORT: u16 = TLS_PORT;
+/// The port that `HIL_BLYNK_PORT` names.
+#[cfg(feature = "cloud-of-build")]
+pub const DEFAULT_PORT: u16 = port_of_build(option_env!("HIL_BLYNK_PORT"));
+/// Where the cloud speaks TLS.
+pub const TLS_PORT: u16 = 443;
+
+#[cfg(feature = "cloud-of-build")]
+const _: () = assert!(
+    !DEFAULT_HOST.is_empty() && DEFAULT_HOST.len() <= HOST_LEN_MAX && DEFAULT_HOST.is_ascii(),
+    "HIL_BLYNK_HOST is no host's name"
+);
+
+#[cfg(feature = "cloud-of-build")]
+#[expect(clippy::panic, reason = "it ends the build, and nothing else")]
+const fn port_of_build(text: Option<&str>) -> u16 {
+    let Some(text) = text else { return TLS_PORT };
+    match u16::from_str_radix(text, 10) {
+        Ok(port) if port > 0 => port,
+        _ => panic!("HIL_BLYNK_PORT is no port: a number from 1 to 65535"),
+    }
+}
 
 /// A network name: 0 to 32 bytes that need not be UTF-8. Only a hidden network's is empty, in a beacon.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use crate::cloud::codec::Status;
 use crate::cloud::outgoing::Outgoing;
 use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
 use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent, TEXT_LEN_MAX};
-use crate::config::{Config, DEFAULT_PORT, Host, Ssid, Token, port_uses_tls};
+use crate::config::{Config, Host, Ssid, TLS_PORT, Token, port_uses_tls};
 use crate::console::Line;
 use crate::hal::{SecureChannel, SecureError, SecureKind, WakeReason, soonest};
 use crate::product::Product;
@@ -102,7 +102,7 @@ impl Uplink {
             session: Session::new(product, Heartbeat::DEFAULT),
             token: None,
             host: Host::new(),
-            port: DEFAULT_PORT,
+            port: TLS_PORT,
             tls: true,
             hops: 0,
             seed: 0,
@@ -403,7 +403,7 @@ impl Uplink {
         }
         // A redirect without a port means 80 to Blynk's library, whatever the transport. Encryption must not
         // be talked away, so that an encrypted session stays on an encrypted port.
-        let port = if self.tls && !port_uses_tls(port) { DEFAULT_PORT } else { port };
+        let port = if self.tls && !port_uses_tls(port) { TLS_PORT } else { port };
         self.tls = port_uses_tls(port);
         cloud_socket(net).abort();
         self.resolve(now, net, host.clone(), port);

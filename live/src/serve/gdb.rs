@@ -1,7 +1,7 @@
 //! GDB's side of its remote protocol: which packets are in a stream of bytes. No socket is touched here.
 
 /// More than GDB ever sends in one packet to a target of this size.
-const MAX_PACKET_LEN: usize = 64 * 1024;
+const PACKET_LEN_MAX: usize = 64 * 1024;
 
 /// Sent outside packets to halt the target; Ctrl-C in GDB.
 const BREAK: u8 = 0x03;
@@ -81,7 +81,7 @@ impl Parser {
             b'$' => self.begin(),
             _ => {
                 self.sum = self.sum.wrapping_add(byte);
-                if self.payload.len() < MAX_PACKET_LEN {
+                if self.payload.len() < PACKET_LEN_MAX {
                     self.payload.push(byte);
                 } else {
                     self.is_too_long = true;

@@ -16,14 +16,14 @@ use super::gdb::Event as Found;
 use super::messages::{self, FromPage};
 use super::page::{GOODBYE, Page};
 use super::session;
-use super::waiting::{MAX_WAITING, Waiting};
+use super::waiting::{WAITING_MAX, Waiting};
 
 /// How many events wait before connections are not read from.
-const MAX_EVENTS: usize = 64;
+const EVENTS_MAX: usize = 64;
 /// How many answers GDB may leave unread.
-const MAX_ANSWERS: usize = 64;
+const ANSWERS_MAX: usize = 64;
 /// How many kinds of messages are told of. A page has few; what has many is no page.
-const MAX_TOLD: usize = 32;
+const TOLD_MAX: usize = 32;
 /// After a connection could not be accepted, for want of a resource perhaps.
 const RECOVERY: Duration = Duration::from_millis(100);
 
@@ -74,7 +74,7 @@ impl<L: FnMut(&str)> Hub<L> {
             firmware,
             serial,
             log,
-            events: mpsc::channel(MAX_EVENTS),
+            events: mpsc::channel(EVENTS_MAX),
             tasks: JoinSet::new(),
             connections: 0,
             pages: HashMap::new(),
@@ -150,7 +150,7 @@ impl<L: FnMut(&str)> Hub<L> {
     fn meet_debugger(&mut self, stream: TcpStream) {
         self.connections += 1;
         let number = self.connections;
-        let (answers, receiver) = mpsc::channel(MAX_ANSWERS);
+        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let task = self.tasks.spawn(session::run(number, stream, self.events.0.clone(), receiver));
         self.debugger = Some(Debugger { number, answers, task, last_answer: Vec::new() });
         self.note(match self.page {
@@ -199,7 +199,7 @@ impl<L: FnMut(&str)> Hub<L> {
             FromPage::Serial(bytes) => return self.serial.send(bytes).await.is_ok(),
             FromPage::GdbResponse(answer) => self.answer(answer.into_bytes()),
             FromPage::Other(what) => {
-                if self.told.len() < MAX_TOLD && !self.told.contains(&what) {
+                if self.told.len() < TOLD_MAX && !self.told.contains(&what) {
                     self.note(&format!("the page says {what}, which is ignored from now on"));
                     self.told.insert(what);
                 }
@@ -220,7 +220,7 @@ impl<L: FnMut(&str)> Hub<L> {
             }
         };
         if !self.waiting.push(message) {
-            self.note(&format!("GDB is cut off: no page took the last {MAX_WAITING} packets"));
+            self.note(&format!("GDB is cut off: no page took the last {WAITING_MAX} packets"));
             self.end_debugger();
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Parts;
 
 /// How much is shown of a text that others wrote.
-const MAX_SHOWN_LEN: usize = 60;
+const SHOWN_LEN_MAX: usize = 60;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -96,8 +96,8 @@ pub(super) fn shown(text: &str) -> String {
         let turns = matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
         if c.is_control() || turns { char::REPLACEMENT_CHARACTER } else { c }
     };
-    let mut line: String = text.chars().take(MAX_SHOWN_LEN).map(harmless).collect();
-    if text.chars().nth(MAX_SHOWN_LEN).is_some() {
+    let mut line: String = text.chars().take(SHOWN_LEN_MAX).map(harmless).collect();
+    if text.chars().nth(SHOWN_LEN_MAX).is_some() {
         line.push('…');
     }
     line

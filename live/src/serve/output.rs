@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 /// How many pieces wait to be written before the page is not listened to.
-const MAX_PIECES: usize = 64;
+const PIECES_MAX: usize = 64;
 /// How long the last pieces may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -20,7 +20,7 @@ pub(super) struct Output {
 impl Output {
     /// Writes what is sent to the channel.
     pub(super) fn start(output: impl Write + Send + 'static) -> (Self, mpsc::Sender<Vec<u8>>) {
-        let (serial, pieces) = mpsc::channel(MAX_PIECES);
+        let (serial, pieces) = mpsc::channel(PIECES_MAX);
         let (done, result) = oneshot::channel();
         thread::spawn(move || {
             // After its patience nobody asks.

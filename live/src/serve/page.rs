@@ -22,7 +22,7 @@ use super::messages::{FromPage, shown};
 use super::waiting::Waiting;
 
 /// No page says more at once; a message is held in memory.
-const MAX_MESSAGE_LEN: usize = 16 * 1024 * 1024;
+const MESSAGE_LEN_MAX: usize = 16 * 1024 * 1024;
 /// How long a connection may take to become a WebSocket.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a page may take to agree that its connection ends.
@@ -136,8 +136,8 @@ impl Page {
 /// Waits for a page's first words, which mean nothing but that it is ready.
 async fn meet(stream: TcpStream) -> Result<(String, Socket), End> {
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE_LEN))
-        .max_frame_size(Some(MAX_MESSAGE_LEN));
+        .max_message_size(Some(MESSAGE_LEN_MAX))
+        .max_frame_size(Some(MESSAGE_LEN_MAX));
     // What is written waits for no more to write.
     let _ = stream.set_nodelay(true);
     let mut socket = match timeout(HANDSHAKE, accept_hdr_async_with_config(stream, admit, Some(config))).await

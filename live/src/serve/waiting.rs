@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// GDB waits for an answer before it says more, and repeats itself a few times if there is none.
-pub(super) const MAX_WAITING: usize = 64;
+pub(super) const WAITING_MAX: usize = 64;
 
 /// Messages in the order in which they came. They outlive the page that does not take them.
 #[derive(Default)]
@@ -19,7 +19,7 @@ impl Waiting {
     /// Returns false if there are too many already.
     pub(super) fn push(&self, message: String) -> bool {
         let mut messages = self.messages();
-        if messages.len() >= MAX_WAITING {
+        if messages.len() >= WAITING_MAX {
             return false;
         }
         messages.push_back(message);

@@ -1,5 +1,6 @@
 //! What is simulated: a diagram, and a firmware for its board.
 
+use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,10 @@ impl Project {
                     "building {binary} for {}, the first time in a few minutes ...",
                     chip.name()
                 ));
-                let features = chip.name().to_owned();
+                let mut features = chip.name().to_owned();
+                if env::var_os(CLOUD_HOST_VARIABLE).is_some_and(|host| !host.is_empty()) {
+                    features += ",cloud-of-build";
+                }
                 Firmware { folder: FOLDER, binary, rust_target, features }.build()?
             }
         };
@@ -131,6 +135,9 @@ impl Project {
     }
 }
 
+/// The environment variable with the host of a cloud, for a run that is to reach it. The firmware's build reads it, and
+/// `HIL_BLYNK_PORT` beside it: nobody tells the device later.
+const CLOUD_HOST_VARIABLE: &str = "HIL_BLYNK_HOST";
 /// The folder of the boards' firmware.
 const FOLDER: &str = "firmware-esp32";
 

@@ -269,7 +269,9 @@ pub(super) struct RunArguments {
     /// The diagram for the target `wokwi`, whose board says for which chip to build [default: the project's own].
     #[arg(long, value_name = "FILE")]
     pub(super) diagram: Option<PathBuf>,
-    /// Whose radio the device in Wokwi uses: the world's here, or Wokwi's own, with the device seen from outside.
+    /// Whose radio the device in Wokwi uses: the world's here, or Wokwi's own, with the device seen from outside. It is
+    /// waited for until it is online when HIL_BLYNK_TOKEN has a token, at the cloud that HIL_BLYNK_HOST and
+    /// HIL_BLYNK_PORT name.
     #[arg(long, value_enum, default_value = "virtual", value_name = "WHOSE")]
     pub(super) radio: RadioName,
     /// Has the peer of `hil wokwi peer` stand in for Wokwi's service: no token, no network.
