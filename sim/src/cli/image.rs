@@ -48,12 +48,7 @@ pub(super) fn image(arguments: &ImageArguments, screen: &mut Screen) -> Result<E
         .current_dir(project())
         .stdin(Stdio::null())
         .output();
-    let output = output.map_err(|error| {
-        Trouble::unavailable(
-            format!("cargo cannot be started: {error}"),
-            "install Rust from https://rustup.rs",
-        )
-    })?;
+    let output = output.map_err(|error| Trouble::no_cargo(&error))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let hint = format!("see for yourself: cargo build --release --manifest-path {}", merger.display());

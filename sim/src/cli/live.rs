@@ -176,12 +176,7 @@ fn find(screen: &mut Screen) -> Result<PathBuf, Trouble> {
         "building {PROGRAM}, which has sockets; the first time in a minute or two ..."
     ));
     let output = Program::new("cargo").args(&build).current_dir(project()).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| {
-        Trouble::unavailable(
-            format!("cargo cannot be started: {error}"),
-            "install Rust from https://rustup.rs",
-        )
-    })?;
+    let output = output.map_err(|error| Trouble::no_cargo(&error))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let what = format!("{PROGRAM} does not build:\n{}", said.trim_end());

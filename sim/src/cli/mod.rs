@@ -54,6 +54,7 @@ mod wokwi;
 mod write;
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -162,6 +163,10 @@ impl Trouble {
     /// Something that it takes is not there.
     pub fn unavailable(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Unavailable, what: what.into(), hint: hint.into() }
+    }
+
+    fn no_cargo(error: &io::Error) -> Self {
+        Self::unavailable(format!("cargo cannot be started: {error}"), "install Rust from https://rustup.rs")
     }
 }
 
