@@ -17,6 +17,8 @@ use crate::target::Target;
 
 /// The program that has sockets.
 const PROGRAM: &str = "hil-live";
+/// Names the program where it is not to be looked for, nor built.
+const PROGRAM_VARIABLE: &str = "HIL_LIVE";
 
 /// What a program with sockets brings.
 pub trait Live: Sync {
@@ -131,7 +133,7 @@ pub(super) fn hand_over(
     let failed = |error: &dyn std::fmt::Display| {
         Trouble::unavailable(
             format!("{} cannot be started: {error}", program.display()),
-            "build the project anew",
+            format!("build the project anew, or look at {PROGRAM_VARIABLE}"),
         )
     };
     #[cfg(unix)]
@@ -149,6 +151,9 @@ pub(super) fn hand_over(
 
 /// The program, built with the project if its folder is still there, so that both are of one version.
 fn find(screen: &mut Screen) -> Result<PathBuf, Trouble> {
+    if let Some(named) = env::var_os(PROGRAM_VARIABLE).filter(|name| !name.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
     let this = env::current_exe().unwrap_or_default();
     let folder = this.parent().unwrap_or(Path::new("")).to_owned();
     let beside = folder.join(format!("{PROGRAM}{}", env::consts::EXE_SUFFIX));

@@ -54,14 +54,22 @@ fn a_scenario_becomes_one_of_wokwis() {
     );
 }
 
-/// What takes sockets is another program's work, which is built with this one.
+/// What takes sockets is another program's work. This one stands in for it, and is called again as it was called.
 #[test]
-fn wokwis_target_is_handed_over_and_says_what_it_lacks() {
+fn what_takes_sockets_is_handed_over_with_its_command_line() {
     let folder = Folder::new("wokwi-target").with("a.yaml", PASSES);
-    let mut command = Command::new(super::HIL);
-    command.current_dir(&folder.0).args(["run", "a.yaml", "--target", "wokwi"]);
-    let ended = Ended::from(command.env_remove("WOKWI_CLI_TOKEN").output().expect("the command starts"));
-    ended.check(3, &[], &["error: the environment variable WOKWI_CLI_TOKEN is not set", "--peer"]);
+    let handed_over = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(super::HIL);
+        command.current_dir(&folder.0).args(arguments).env("HIL_LIVE", program);
+        Ended::from(command.output().expect("the command starts"))
+    };
+    if cfg!(unix) {
+        let told = handed_over("echo", &["run", "a.yaml", "--target", "wokwi", "--seed", "7"]);
+        told.check(0, &["run a.yaml --target wokwi --seed 7\n"], &[]);
+        handed_over("false", &["wokwi", "peer", "--port", "0"]).check(1, &[], &[]);
+    }
+    let missing = handed_over("no-such-program", &["wokwi", "serve", "app.elf"]);
+    missing.check(3, &[], &["error: no-such-program cannot be started: ", "look at HIL_LIVE"]);
 }
 
 #[test]
