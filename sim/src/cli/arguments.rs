@@ -40,9 +40,9 @@ Examples:
   hil run --target board --port /dev/ttyACM0
                                           with the device on a board that runs `virtual-radio`
   hil run --target wokwi first.yaml       with the device in the Wokwi simulator; takes WOKWI_CLI_TOKEN
+  hil run --target wokwi --peer           the same without Wokwi, with QEMU in its place
   hil run --target wokwi --radio real scenarios/cases/user/bouncing-button.yaml
                                           with Wokwi's own WiFi: set up on the console, seen from outside
-  hil run --target wokwi --peer           the same without Wokwi, with QEMU in its place
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
