@@ -15,6 +15,8 @@ use super::{ApiError, Event, Server};
 
 /// How long a command may wait for its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a service may take to end a simulation.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
 /// How much of a message that is none is shown.
 const SHOWN_LEN: usize = 80;
 
@@ -453,9 +455,15 @@ impl Simulation {
         Ok(Waveform { vcd: vcd.to_owned(), channels: count("channelCount"), samples: count("sampleCount") })
     }
 
-    /// Says goodbye. A service that is gone already hears nothing, and that is all right.
-    pub async fn close(mut self) {
-        let _ = self.socket.close(None).await;
+    /// Says goodbye, and waits a little until the service has ended what ran. One that is gone already hears nothing, and that
+    /// is all right.
+    pub async fn close(&mut self) {
+        let goodbye = async {
+            if self.socket.close(None).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        let _ = timeout_at(Instant::now() + GOODBYE_LIMIT, goodbye).await;
     }
 }
 

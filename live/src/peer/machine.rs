@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hil_sim::executor::qemu::{self, Qemu};
@@ -19,9 +20,35 @@ const ELF_ENTRY: usize = 24;
 /// Where the machine's memory begins, in which all of its programs start.
 const RAM_START: u32 = 0x8000_0000;
 
+/// How many machines there are in this process.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// How many machines there are in this process.
+pub(super) fn running() -> usize {
+    RUNNING.load(Ordering::SeqCst)
+}
+
+/// Counts a machine as long as it is there.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A machine. It ends when it is dropped.
 pub(super) struct Machine {
     _qemu: qemu::Machine,
+    // Behind the emulator, so that this one has ended when it is no longer counted.
+    _counted: Counted,
     _firmware: NamedTempFile,
     link: TcpStream,
     monitor: BufReader<TcpStream>,
@@ -36,6 +63,7 @@ impl Machine {
     /// Starts a machine with this firmware, an ELF file for it. Its time stands still.
     pub(super) async fn start(emulator: &Path, firmware: &[u8]) -> io::Result<Self> {
         check(firmware).map_err(io::Error::other)?;
+        let counted = Counted::new();
         let mut file = NamedTempFile::with_prefix("hil-peer-")?;
         file.write_all(firmware)?;
         let qemu = Qemu::new(emulator.to_owned(), file.path().to_owned());
@@ -46,6 +74,7 @@ impl Machine {
         monitor.set_nonblocking(true)?;
         let mut machine = Self {
             _qemu: qemu,
+            _counted: counted,
             _firmware: file,
             link: TcpStream::from_std(link)?,
             monitor: BufReader::new(TcpStream::from_std(monitor)?),

@@ -87,6 +87,12 @@ impl Peer {
     }
 }
 
+/// How many machines of peers there are in this process. Whoever ends it waits until there is none: an emulator outlives a
+/// process that ends too early.
+pub fn machines_running() -> usize {
+    machine::running()
+}
+
 /// Takes a connection from whoever has a token. Any will do: none of them opens anything.
 async fn greet(stream: TcpStream) -> Result<session::Socket, Box<tokio_tungstenite::tungstenite::Error>> {
     #[expect(clippy::result_large_err, reason = "the shape is the library's")]

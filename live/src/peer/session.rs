@@ -100,8 +100,13 @@ impl Session {
         let end = self.serve().await.err().unwrap_or(End::Left);
         let spent = self.machine.as_ref().map_or(0, Machine::nanos);
         let spent = format!("{}.{:03} s simulated", spent / 1_000_000_000, spent / 1_000_000 % 1_000);
+        // A client that says goodbye is answered when its machine has ended.
+        self.machine = None;
         match end {
-            End::Left => format!("left after {spent}"),
+            End::Left => {
+                let _ = self.socket.close(None).await;
+                format!("left after {spent}")
+            }
             End::Fatal(why) => {
                 // A client that is gone does not hear it.
                 let _ = self.send(&Incoming::Error { message: why.clone() }).await;

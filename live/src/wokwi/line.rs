@@ -109,6 +109,8 @@ impl Line for WokwiLine {
 
 impl Drop for WokwiLine {
     fn drop(&mut self) {
+        // What runs elsewhere ends with the device, and before this program may.
+        self.runtime.block_on(self.device.simulation.close());
         let counted = self.device.simulation.counted();
         self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
     }

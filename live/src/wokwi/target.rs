@@ -52,7 +52,7 @@ impl Wokwi {
 /// When it cannot.
 pub fn greet(server: &Server) -> Result<String, ApiError> {
     runtime()?.block_on(async {
-        let simulation = connect(server).await?;
+        let mut simulation = connect(server).await?;
         let service = simulation.service().to_owned();
         simulation.close().await;
         Ok(service)

@@ -125,7 +125,7 @@ fn every_command_is_written_as_the_protocol_has_it() {
 #[test]
 fn the_token_goes_into_a_header_and_nowhere_else() {
     run(async {
-        let (simulation, service) = client(nothing).await;
+        let (mut simulation, service) = client(nothing).await;
         simulation.close().await;
         let request = service.requests().remove(0);
         assert!(request.contains("authorization: Bearer wok_secret\r\n"), "{request}");

@@ -7,13 +7,13 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hil_link::host_side::HELLO;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
 use hil_link::wire::{PROTOCOL, Response};
 use hil_live::api::{ApiError, Event, Firmware, PausePoint, Server, Simulation, Start, Token, Upload};
-use hil_live::peer::Peer;
+use hil_live::peer::{Peer, machines_running};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::firmware_build;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -65,7 +65,13 @@ fn main() -> ExitCode {
             trials.extend(names.map(|name| skipped(name, &missing)));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Clients that have gone without a word are noticed in a moment.
+    let patience = Instant::now() + PATIENCE;
+    while machines_running() > 0 && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    conclusion.exit_code()
 }
 
 fn bench() -> Result<Bench, String> {
