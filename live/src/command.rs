@@ -106,10 +106,25 @@ impl Live for Sockets {
         runtime.block_on(async {
             tokio::select! {
                 () = peer.serve(|line| eprintln!("{line}")) => Ok(()),
-                interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| system(&error)),
+                told = told_to_end() => told.map_err(|error| system(&error)),
             }
         })
     }
+}
+
+/// Ctrl-C, or a `kill` of whoever started it in the background: the emulators must end with it.
+async fn told_to_end() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 fn emulator() -> Result<std::path::PathBuf, Trouble> {

@@ -29,16 +29,16 @@ pub(super) fn running() -> usize {
 }
 
 /// Counts a machine as long as it is there.
-struct Counted;
+struct Tally;
 
-impl Counted {
+impl Tally {
     fn new() -> Self {
         RUNNING.fetch_add(1, Ordering::SeqCst);
         Self
     }
 }
 
-impl Drop for Counted {
+impl Drop for Tally {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     }
@@ -48,7 +48,7 @@ impl Drop for Counted {
 pub(super) struct Machine {
     _qemu: qemu::Machine,
     // Behind the emulator, so that this one has ended when it is no longer counted.
-    _counted: Counted,
+    _tally: Tally,
     _firmware: NamedTempFile,
     link: TcpStream,
     monitor: BufReader<TcpStream>,
@@ -63,7 +63,7 @@ impl Machine {
     /// Starts a machine with this firmware, an ELF file for it. Its time stands still.
     pub(super) async fn start(emulator: &Path, firmware: &[u8]) -> io::Result<Self> {
         check(firmware).map_err(io::Error::other)?;
-        let counted = Counted::new();
+        let tally = Tally::new();
         let mut file = NamedTempFile::with_prefix("hil-peer-")?;
         file.write_all(firmware)?;
         let qemu = Qemu::new(emulator.to_owned(), file.path().to_owned());
@@ -74,7 +74,7 @@ impl Machine {
         monitor.set_nonblocking(true)?;
         let mut machine = Self {
             _qemu: qemu,
-            _counted: counted,
+            _tally: tally,
             _firmware: file,
             link: TcpStream::from_std(link)?,
             monitor: BufReader::new(TcpStream::from_std(monitor)?),

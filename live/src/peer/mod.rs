@@ -22,9 +22,6 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use crate::api::{Server, Token};
 use session::Session;
 
-/// The port where Wokwi's own server for continuous integration listens when it is run at home.
-pub const PORT: u16 = 9177;
-
 /// The peer, listening on loopback.
 pub struct Peer {
     listener: TcpListener,

@@ -27,11 +27,6 @@ use firmware::Firmware;
 use hub::Hub;
 use output::Output;
 
-/// Where the page expects the server.
-pub const PORT: u16 = 9012;
-/// Where GDB is usually pointed at.
-pub const GDB_PORT: u16 = 9333;
-
 const PORT_FLAG: &str = "--port";
 const GDB_PORT_FLAG: &str = "--gdb-port";
 
@@ -49,9 +44,9 @@ pub struct Options {
     pub id: Option<String>,
     /// What the page connects to, if the browser runs on another machine.
     pub host: Option<String>,
-    /// The page's port, [`PORT`] by default; 0 takes any that is free.
+    /// The page's port, 9012 for wokwi-server; 0 takes any that is free.
     pub port: u16,
-    /// GDB's port, [`GDB_PORT`] by default; 0 takes any that is free.
+    /// GDB's port, 9333 for wokwi-server; 0 takes any that is free.
     pub gdb_port: u16,
     /// Whether to open the page.
     pub open_browser: bool,

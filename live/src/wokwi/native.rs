@@ -53,7 +53,7 @@ impl NativeWokwi {
         device: &mut Device<'_>,
         steps: &[Planned],
     ) -> Result<Option<Failure>, ApiError> {
-        begin(&mut device.simulation, &self.project, true).await?;
+        begin(&mut device.simulation, &self.project).await?;
         for step in steps {
             device.seen.step(step);
             // What cannot be done was looked for before.

@@ -39,7 +39,7 @@ impl Wokwi {
         let runtime = runtime()?;
         let simulation = runtime.block_on(async {
             let mut simulation = connect(&self.server).await?;
-            begin(&mut simulation, &self.project, true).await?;
+            begin(&mut simulation, &self.project).await?;
             Ok::<_, ApiError>(simulation)
         })?;
         Ok(WokwiLine::new(runtime, simulation, Arc::clone(&self.spent)))
@@ -64,12 +64,8 @@ pub(super) async fn connect(server: &Server) -> Result<Simulation, ApiError> {
         .await
 }
 
-/// Uploads what there is, listens to the serial line, and starts.
-pub(super) async fn begin(
-    simulation: &mut Simulation,
-    project: &Project,
-    pause: bool,
-) -> Result<(), ApiError> {
+/// Uploads what there is, listens to the serial line, and starts. Time stands still.
+pub(super) async fn begin(simulation: &mut Simulation, project: &Project) -> Result<(), ApiError> {
     simulation.upload(DIAGRAM, Upload::Text(&project.diagram)).await?;
     let firmware = match &project.firmware {
         Content::Elf(elf) => {
@@ -89,7 +85,7 @@ pub(super) async fn begin(
     };
     simulation.listen_serial().await?;
     let flash_size = Some(FLASH_SIZE.to_owned());
-    simulation.start(&Start { firmware, elf: None, flash_size, pause, chips: Vec::new() }).await
+    simulation.start(&Start { firmware, elf: None, flash_size, pause: true, chips: Vec::new() }).await
 }
 
 pub(super) fn runtime() -> Result<Runtime, ApiError> {

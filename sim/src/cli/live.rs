@@ -92,7 +92,7 @@ pub struct ServeArguments {
 /// What `hil wokwi peer` takes.
 #[derive(Debug, Args)]
 pub struct PeerArguments {
-    /// The port, on loopback.
+    /// The port, on loopback. Wokwi's own server for continuous integration is at 9177 as well when it is run at home.
     #[arg(long, value_name = "PORT", default_value_t = 9177)]
     pub port: u16,
 }
