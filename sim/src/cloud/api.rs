@@ -5,7 +5,7 @@ use smoltcp::time::Instant;
 
 use super::directory::{Activation, Device, DeviceStatus, has_meta};
 use super::http::{Request, Response, read_form};
-use super::{Cloud, DeviceId, Event};
+use super::{DeviceId, Event, Service};
 
 /// The documented wording of a wrong token.
 const INVALID_TOKEN: &str = "Invalid token.";
@@ -14,7 +14,7 @@ const WRONG_PIN: &str = "Wrong pin format.";
 /// The documented limit of an event's description, in characters.
 pub(super) const DESCRIPTION_LEN_MAX: usize = 300;
 
-impl Cloud {
+impl Service {
     pub(super) fn respond(&mut self, now: Instant, request: &Request<'_>) -> Response {
         let method = request.method;
         if let Some(call) = request.path.strip_prefix("/external/api/") {

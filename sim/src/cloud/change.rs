@@ -4,7 +4,9 @@ use firmware_core::cloud::codec::{Command, Header};
 use hil_link::modelled_tls::Certificate;
 use smoltcp::time::{Duration, Instant};
 
-use super::{Cloud, Connection, DeviceId, Event, LoginAnswer, Session, Stage};
+use super::conversation::{Conversation, Stage};
+use super::device::Session;
+use super::{DeviceId, Event, LoginAnswer, Service};
 use crate::actor::soonest;
 
 /// A body of this length is announced and never sent: more than any device takes.
@@ -38,34 +40,16 @@ pub enum StrangeFrame {
 /// How a cloud misbehaves; not at all by default.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    pub(super) refuses: bool,
     delay: Duration,
     pub(super) after_login: AfterLogin,
     /// Whose token is good until when.
     revocations: Vec<(Instant, DeviceId)>,
 }
 
-impl Cloud {
-    /// Switches the region off, which forgets every connection without a word, or on.
-    pub fn set_power(&mut self, on: bool) {
-        self.powered = on;
-        self.stack.clear_frames();
-        self.requested.clear();
-        for mut connection in core::mem::take(&mut self.connections) {
-            self.leave_device(&mut connection);
-            self.stack.remove_tcp(connection.handle);
-        }
-    }
-
-    /// Whether the region is on.
-    pub fn is_powered(&self) -> bool {
-        self.powered
-    }
-
+impl Service {
     /// Ends every misbehaviour that it has been told.
     pub fn mend(&mut self) {
         self.mute = false;
-        self.set_refusing(false);
         self.faults.delay = Duration::ZERO;
         self.faults.after_login = AfterLogin::Normal;
         self.faults.revocations.clear();
@@ -74,7 +58,7 @@ impl Cloud {
 
     /// Changes what its certificate says.
     pub fn set_certificate(&mut self, certificate: Certificate) {
-        self.config.certificate = certificate;
+        self.certificate = certificate;
     }
 
     /// Sends every device that logs in to this host and port from now on; `None` keeps them here.
@@ -92,18 +76,6 @@ impl Cloud {
         self.mute = mute;
     }
 
-    /// Ends every connection with a reset.
-    pub fn drop_connections(&mut self) {
-        for connection in &self.connections {
-            let tcp = self.stack.tcp(connection.handle);
-            // A listening socket is nobody's connection.
-            if tcp.is_active() {
-                tcp.abort();
-            }
-        }
-        self.changed = true;
-    }
-
     /// Deletes a device: its connection ends and its token is invalid. Returns whether there was one.
     pub fn delete_device(&mut self, device: DeviceId) -> bool {
         let found = self.directory.borrow_mut().delete(device);
@@ -112,23 +84,6 @@ impl Cloud {
             self.changed = true;
         }
         found
-    }
-
-    /// Refuses every new connection, or takes them again. Those that stand are not touched.
-    pub fn set_refusing(&mut self, refuses: bool) {
-        self.faults.refuses = refuses;
-        if !refuses {
-            return;
-        }
-        // A socket that listens for a request that was taken back would take one more.
-        let stack = &mut self.stack;
-        self.connections.retain(|connection| {
-            let is_listening = stack.tcp(connection.handle).is_listening();
-            if is_listening {
-                stack.remove_tcp(connection.handle);
-            }
-            !is_listening
-        });
     }
 
     /// Lets devices wait this long for everything that they are told.
@@ -144,21 +99,6 @@ impl Cloud {
     /// Takes a device's token from it at a time; the device itself stays.
     pub fn revoke_token_at(&mut self, at: Instant, device: DeviceId) {
         self.faults.revocations.push((at, device));
-        self.changed = true;
-    }
-
-    /// Sends a frame that no sound server sends to every device that is logged in.
-    pub fn send_strange(&mut self, frame: StrangeFrame) {
-        let (command, id, length) = match frame {
-            StrangeFrame::Oversize => (Command::Hardware, 1, OVERSIZE_LEN),
-            StrangeFrame::IdZero => (Command::Ping, 0, 0),
-            StrangeFrame::UnknownCommand => (Command::Other(UNKNOWN_COMMAND), 1, 0),
-        };
-        for connection in &mut self.connections {
-            if matches!(connection.stage, Stage::Device(Session { login: Some(_), .. })) {
-                connection.output.extend_from_slice(&Header { command, id, length }.encode());
-            }
-        }
         self.changed = true;
     }
 
@@ -180,12 +120,26 @@ impl Cloud {
 
     /// Puts off what a device is to be told, while the cloud is slow or has something older to say; returns
     /// whether it did.
-    pub(super) fn put_off(&mut self, now: Instant, connection: &mut Connection) -> bool {
-        let is_slow = self.faults.delay != Duration::ZERO && matches!(connection.stage, Stage::Device(_));
-        if connection.output.is_empty() || (!is_slow && connection.late.is_empty()) {
+    pub(super) fn put_off(&mut self, now: Instant, conversation: &mut Conversation) -> bool {
+        let is_slow = self.faults.delay != Duration::ZERO && matches!(conversation.stage, Stage::Device(_));
+        if conversation.output.is_empty() || (!is_slow && conversation.late.is_empty()) {
             return false;
         }
-        connection.late.push_back((now + self.faults.delay, core::mem::take(&mut connection.output)));
+        conversation.late.push_back((now + self.faults.delay, core::mem::take(&mut conversation.output)));
         true
+    }
+}
+
+impl Conversation {
+    /// Adds a frame that no sound server sends to what is to be sent, when a device is logged in.
+    pub fn push_strange(&mut self, frame: StrangeFrame) {
+        let (command, id, length) = match frame {
+            StrangeFrame::Oversize => (Command::Hardware, 1, OVERSIZE_LEN),
+            StrangeFrame::IdZero => (Command::Ping, 0, 0),
+            StrangeFrame::UnknownCommand => (Command::Other(UNKNOWN_COMMAND), 1, 0),
+        };
+        if matches!(self.stage, Stage::Device(Session { login: Some(_), .. })) {
+            self.output.extend_from_slice(&Header { command, id, length }.encode());
+        }
     }
 }

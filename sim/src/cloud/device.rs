@@ -8,7 +8,8 @@ use smoltcp::time::{Duration, Instant};
 use super::api::DESCRIPTION_LEN_MAX;
 use super::directory::{Activation, Device};
 use super::{
-    AfterLogin, Behaviour, Cloud, Connection, DeviceId, Event, LoginAnswer, SecondLogin, WrongTemplate, shown,
+    AfterLogin, Behaviour, Conversation, DeviceId, Event, LoginAnswer, SecondLogin, Service, WrongTemplate,
+    shown,
 };
 
 /// The server-side message id of what another client of the API writes, as the legacy server numbers it.
@@ -52,36 +53,41 @@ struct Rate {
     frames: u32,
 }
 
-impl Cloud {
+impl Service {
     /// Handles every whole frame that has arrived.
-    pub(super) fn serve_device(&mut self, now: Instant, connection: &mut Connection, session: &mut Session) {
-        let mut input = core::mem::take(&mut connection.input);
+    pub(super) fn serve_device(
+        &mut self,
+        now: Instant,
+        conversation: &mut Conversation,
+        session: &mut Session,
+    ) {
+        let mut input = core::mem::take(&mut conversation.input);
         let mut taken = 0;
-        while !connection.closing
+        while !conversation.closing
             && let Some((frame, len)) = read_frame(&input[taken..])
         {
             taken += len;
-            if !session.rate.admit(now, self.config.behaviour.rate_max) {
-                connection.closing = true;
+            if !session.rate.admit(now, self.behaviour.rate_max) {
+                conversation.closing = true;
                 break;
             }
             match session.login {
-                Some((device, _)) => self.on_frame(now, connection, device, frame),
-                None => self.on_first_frame(now, connection, &mut session.login, frame),
+                Some((device, _)) => self.on_frame(now, conversation, device, frame),
+                None => self.on_first_frame(now, conversation, &mut session.login, frame),
             }
         }
         input.drain(..taken);
-        connection.input = input;
+        conversation.input = input;
     }
 
     /// Sends what others have written to the device's pins.
-    pub(super) fn send_downlinks(&mut self, connection: &mut Connection, device: DeviceId) {
+    pub(super) fn send_downlinks(&mut self, conversation: &mut Conversation, device: DeviceId) {
         let mut directory = self.directory.borrow_mut();
         let Some(device) = directory.device_mut(device).filter(|device| device.has_downlinks()) else {
             return;
         };
         for write in device.take_downlinks() {
-            write_pin(&mut connection.output, WRITE_ID, write.pin, &write.value);
+            write_pin(&mut conversation.output, WRITE_ID, write.pin, &write.value);
         }
     }
 
@@ -128,67 +134,73 @@ impl Cloud {
     fn on_first_frame(
         &mut self,
         now: Instant,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         login: &mut Option<(DeviceId, u64)>,
         frame: Frame<'_>,
     ) {
         let id = frame.id();
         if ![Command::Login, Command::HardwareLogin].contains(&frame.command()) {
-            connection.closing = true;
+            conversation.closing = true;
             return;
         }
         if let Some((host, port)) = &self.redirect {
             let port = port.to_string();
             let body = [host.as_bytes(), port.as_bytes()];
-            write(&mut connection.output, Command::Redirect, id, &body);
+            write(&mut conversation.output, Command::Redirect, id, &body);
             self.events.push(Event::RedirectSent { host: host.clone() });
             return;
         }
         match self.login_answer {
             LoginAnswer::Normal => {}
             LoginAnswer::Silent => return,
-            LoginAnswer::Status(refusal) => return self.refuse_login(connection, id, Status(refusal)),
+            LoginAnswer::Status(refusal) => return self.refuse_login(conversation, id, Status(refusal)),
         }
         // The legacy server trims white space around a token.
         let token = str::from_utf8(frame.body()).map(str::trim).unwrap_or_default();
         let device = self.directory.borrow().find(now, token).map(Device::id);
         let Some(device) = device else {
-            return self.refuse_login(connection, id, Status::INVALID_TOKEN);
+            return self.refuse_login(conversation, id, Status::INVALID_TOKEN);
         };
         let is_online =
             self.directory.borrow().device(device).is_some_and(|device| device.session().is_some());
-        if is_online && self.config.behaviour.second_login == SecondLogin::Refuse {
-            return self.refuse_login(connection, id, Status::ALREADY_REGISTERED);
+        if is_online && self.behaviour.second_login == SecondLogin::Refuse {
+            return self.refuse_login(conversation, id, Status::ALREADY_REGISTERED);
         }
         let (number, replaced) = self.directory.borrow_mut().log_in(now, device, token);
         *login = Some((device, number));
-        write_status(&mut connection.output, id, Status::SUCCESS);
+        write_status(&mut conversation.output, id, Status::SUCCESS);
         if replaced {
             self.events.push(Event::Replaced { device });
         }
         self.events.push(Event::LoggedIn { device });
         match self.faults.after_login {
             AfterLogin::Normal => {}
-            AfterLogin::Drop => connection.closing = true,
-            AfterLogin::Mute => connection.mute = true,
+            AfterLogin::Drop => conversation.closing = true,
+            AfterLogin::Mute => conversation.mute = true,
         }
     }
 
-    fn refuse_login(&mut self, connection: &mut Connection, id: u16, status: Status) {
-        write_status(&mut connection.output, id, status);
+    fn refuse_login(&mut self, conversation: &mut Conversation, id: u16, status: Status) {
+        write_status(&mut conversation.output, id, status);
         self.events.push(Event::LoginRefused { status: status.0 });
     }
 
-    fn on_frame(&mut self, now: Instant, connection: &mut Connection, device: DeviceId, frame: Frame<'_>) {
+    fn on_frame(
+        &mut self,
+        now: Instant,
+        conversation: &mut Conversation,
+        device: DeviceId,
+        frame: Frame<'_>,
+    ) {
         let (id, parameters) = (frame.id(), frame.params());
-        let Behaviour { acknowledge_event, acknowledge_group, .. } = self.config.behaviour;
+        let Behaviour { acknowledge_event, acknowledge_group, .. } = self.behaviour;
         let answer = match frame.command() {
             Command::Response => None,
             Command::Login | Command::HardwareLogin => Some(Status::ALREADY_REGISTERED),
             Command::Ping => Some(Status::SUCCESS),
-            Command::Internal => self.on_internal(now, connection, device, id, parameters),
+            Command::Internal => self.on_internal(now, conversation, device, id, parameters),
             Command::Hardware => self.on_hardware(device, parameters),
-            Command::HardwareSync => self.on_sync(connection, device, id, parameters),
+            Command::HardwareSync => self.on_sync(conversation, device, id, parameters),
             Command::Property => Some(judge_property(parameters)),
             Command::Group => acknowledge_group.then_some(Status::SUCCESS),
             Command::EventLog => {
@@ -207,7 +219,7 @@ impl Cloud {
             }
         };
         if let Some(answer) = answer {
-            write_status(&mut connection.output, id, answer);
+            write_status(&mut conversation.output, id, answer);
         }
     }
 
@@ -233,7 +245,7 @@ impl Cloud {
     /// Answers with the values of the pins asked for, or of all, under the request's id.
     fn on_sync(
         &mut self,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         device: DeviceId,
         id: u16,
         mut parameters: Params<'_>,
@@ -242,7 +254,7 @@ impl Cloud {
         let device = directory.device(device)?;
         let Some(operation) = parameters.next() else {
             for (pin, value) in device.pins() {
-                write_pin(&mut connection.output, id, pin, value);
+                write_pin(&mut conversation.output, id, pin, value);
             }
             return None;
         };
@@ -253,7 +265,7 @@ impl Cloud {
         for pin in pins {
             let Some(pin) = pin_number(pin) else { return Some(Status::ILLEGAL_COMMAND) };
             if let Some(value) = device.pin(pin) {
-                write_pin(&mut connection.output, id, pin, value);
+                write_pin(&mut conversation.output, id, pin, value);
             }
         }
         None
@@ -262,7 +274,7 @@ impl Cloud {
     fn on_internal(
         &mut self,
         now: Instant,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         device: DeviceId,
         id: u16,
         parameters: Params<'_>,
@@ -273,13 +285,13 @@ impl Cloud {
             b"" => Some(Status::ILLEGAL_COMMAND),
             b"rtc" => {
                 let seconds = self.unix_ms(now).div_euclid(1_000).to_string();
-                write(&mut connection.output, Command::Internal, id, &[verb, seconds.as_bytes()]);
+                write(&mut conversation.output, Command::Internal, id, &[verb, seconds.as_bytes()]);
                 None
             }
-            b"utc" => self.on_utc(now, connection, id, rest),
-            b"meta" => self.on_meta(connection, device, id, rest),
+            b"utc" => self.on_utc(now, conversation, id, rest),
+            b"meta" => self.on_meta(conversation, device, id, rest),
             verb if OTHER_VERBS.contains(&verb) => None,
-            _ => self.on_info(now, connection, device, parameters),
+            _ => self.on_info(now, conversation, device, parameters),
         }
     }
 
@@ -287,7 +299,7 @@ impl Cloud {
     fn on_utc(
         &mut self,
         now: Instant,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         id: u16,
         parameters: Params<'_>,
     ) -> Option<Status> {
@@ -307,13 +319,13 @@ impl Cloud {
         };
         let mut parameters = vec![&b"utc"[..], what];
         parameters.extend_from_slice(values);
-        write(&mut connection.output, Command::Internal, id, &parameters);
+        write(&mut conversation.output, Command::Internal, id, &parameters);
         None
     }
 
     fn on_meta(
         &mut self,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         device: DeviceId,
         id: u16,
         mut parameters: Params<'_>,
@@ -329,11 +341,11 @@ impl Cloud {
                     field => directory.device(device)?.meta(field).unwrap_or_default(),
                 };
                 let parameters = [&b"meta"[..], field.as_bytes(), known.as_bytes()];
-                write(&mut connection.output, Command::Internal, id, &parameters);
+                write(&mut conversation.output, Command::Internal, id, &parameters);
                 None
             }
             b"set" if self.set_meta(device, &field, &value) => {
-                self.config.behaviour.acknowledge_meta.then_some(Status::SUCCESS)
+                self.behaviour.acknowledge_meta.then_some(Status::SUCCESS)
             }
             _ => Some(Status::ILLEGAL_BODY),
         }
@@ -343,7 +355,7 @@ impl Cloud {
     fn on_info(
         &mut self,
         now: Instant,
-        connection: &mut Connection,
+        conversation: &mut Conversation,
         device: DeviceId,
         parameters: Params<'_>,
     ) -> Option<Status> {
@@ -351,10 +363,10 @@ impl Cloud {
         let value_of = |name: &[u8]| parameters.pairs().find(|(key, _)| *key == name).map(|(_, value)| value);
         let heartbeat = value_of(b"h-beat").and_then(|text| str::from_utf8(text).ok()?.parse().ok());
         if let Some(heartbeat) = heartbeat.filter(|heartbeat| HEARTBEAT_S.contains(heartbeat)) {
-            let factor = u64::from(self.config.behaviour.heartbeat_factor_permille);
+            let factor = u64::from(self.behaviour.heartbeat_factor_permille);
             // The factor is in thousandths and the limit in milliseconds.
-            connection.read_limit = Duration::from_millis(u64::from(heartbeat) * factor);
-            connection.deadline = Some(now + connection.read_limit);
+            conversation.read_limit = Duration::from_millis(u64::from(heartbeat) * factor);
+            conversation.deadline = Some(now + conversation.read_limit);
         }
         let activation = value_of(b"tmpl").map_or(Activation::Unchanged, |template| {
             self.activate(now, device, &String::from_utf8_lossy(template))
@@ -362,20 +374,20 @@ impl Cloud {
         if let Some(device) = self.directory.borrow_mut().device_mut(device) {
             device.set_info(parameters.rest());
         }
-        match (activation, self.config.behaviour.wrong_template) {
+        match (activation, self.behaviour.wrong_template) {
             (Activation::UnknownTemplate, WrongTemplate::Refuse(refusal)) => {
-                connection.closing = true;
+                conversation.closing = true;
                 Some(Status(refusal))
             }
             (Activation::Done | Activation::Unchanged, _) | (_, WrongTemplate::Ignore) => {
-                self.config.behaviour.acknowledge_info.then_some(Status::SUCCESS)
+                self.behaviour.acknowledge_info.then_some(Status::SUCCESS)
             }
         }
     }
 
     /// Milliseconds since 1970.
     fn unix_ms(&self, now: Instant) -> i64 {
-        self.config.unix_time_s.saturating_mul(1_000).saturating_add(now.total_millis())
+        self.unix_time_s.saturating_mul(1_000).saturating_add(now.total_millis())
     }
 }
 

@@ -182,7 +182,7 @@ impl Stage {
         let now = self.world.now();
         let Some(token) = self.stored_config(index).map(|config| config.token.clone()) else { return };
         let Ok(token) = std::str::from_utf8(token.expose()) else { return };
-        let directory = self.world.clouds.first().map(|cloud| cloud.directory().borrow());
+        let directory = self.world.clouds.first().map(|cloud| cloud.service().directory().borrow());
         let found = directory.and_then(|directory| directory.find(now, token).map(cloud::Device::id));
         if let Some(known) = self.cloud_ids.get_mut(index)
             && found.is_some()
@@ -338,9 +338,9 @@ impl Stage {
             };
             let mut actor = Cloud::new(config, directory.clone(), self.world.seed_of(name), Instant::ZERO);
             actor.set_power(described.powered);
-            actor.set_login_answer(login_answer(described.login));
+            actor.service_mut().set_login_answer(login_answer(described.login));
             let redirect = described.redirect_to.as_ref();
-            actor.set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
+            actor.service_mut().set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
             let node = self.world.add_cloud(name, actor, mac);
             self.nodes.insert(name.to_owned(), node);
         }

@@ -167,13 +167,13 @@ impl Runner<'_> {
         let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return Ok(()) };
         apply_cloud_modes(actor, change);
         if let Some(device) = deleted {
-            actor.delete_device(device);
+            actor.service_mut().delete_device(device);
         }
         if let Some(device) = revoked {
-            actor.revoke_token_at(now + change.revoke_after.unwrap_or(Duration::ZERO), device);
+            actor.service_mut().revoke_token_at(now + change.revoke_after.unwrap_or(Duration::ZERO), device);
         }
         if let Some((device, pin, value)) = written {
-            actor.write(device, pin, value.as_bytes());
+            actor.service_mut().write(device, pin, value.as_bytes());
         }
         if change.drop_connections {
             actor.drop_connections();
@@ -227,25 +227,25 @@ fn apply_cloud_modes(actor: &mut Cloud, change: &CloudChange) {
         actor.set_power(power == Switch::On);
     }
     if let Some(certificate) = change.certificate {
-        actor.set_certificate(certificate.into());
+        actor.service_mut().set_certificate(certificate.into());
     }
     if let Some(to) = &change.redirect_to {
-        actor.set_redirect(Some((to.host.as_str().to_owned(), to.port)));
+        actor.service_mut().set_redirect(Some((to.host.as_str().to_owned(), to.port)));
     }
     if let Some(login) = change.login {
-        actor.set_login_answer(login_answer(login));
+        actor.service_mut().set_login_answer(login_answer(login));
     }
     if let Some(mute) = change.mute {
-        actor.set_mute(mute);
+        actor.service_mut().set_mute(mute);
     }
     if let Some(refuses) = change.refuse {
         actor.set_refusing(refuses);
     }
     if let Some(delay) = change.delay {
-        actor.set_delay(delay);
+        actor.service_mut().set_delay(delay);
     }
     if let Some(after_login) = change.after_login {
-        actor.set_after_login(match after_login {
+        actor.service_mut().set_after_login(match after_login {
             AfterLogin::Normal => cloud::AfterLogin::Normal,
             AfterLogin::Drop => cloud::AfterLogin::Drop,
             AfterLogin::Mute => cloud::AfterLogin::Mute,

@@ -207,7 +207,8 @@ impl Stage {
             return Ok(());
         }
         let id = self.cloud_id(index);
-        let Some(directory) = self.world.clouds.first().map(|cloud| cloud.directory().clone()) else {
+        let Some(directory) = self.world.clouds.first().map(|cloud| cloud.service().directory().clone())
+        else {
             return Ok(());
         };
         let directory = directory.borrow();

@@ -88,10 +88,10 @@ impl Stage {
                 cloud.set_power(true);
             }
             cloud.mend();
-            cloud.set_certificate(described.certificate.into());
-            cloud.set_login_answer(login_answer(described.login));
+            cloud.service_mut().set_certificate(described.certificate.into());
+            cloud.service_mut().set_login_answer(login_answer(described.login));
             let redirect = described.redirect_to.as_ref();
-            cloud.set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
+            cloud.service_mut().set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
             self.world.touch(NodeId::Cloud(index));
         }
         for (index, described) in scenario.world.phones.iter().enumerate() {
@@ -147,7 +147,7 @@ impl Stage {
             .devices
             .get(device)
             .is_some_and(|device| device.power() == Power::Running && device.state() == State::Running);
-        let directory = self.world.clouds.first().map(|cloud| cloud.directory().borrow());
+        let directory = self.world.clouds.first().map(|cloud| cloud.service().directory().borrow());
         runs && directory.is_some_and(|directory| {
             let known = self.cloud_id(device).and_then(|id| directory.device(id));
             known.map(Device::status) == Some(DeviceStatus::Online)

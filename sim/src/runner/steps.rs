@@ -287,7 +287,7 @@ impl Runner<'_> {
             return Err(StepError::Unmet("this phone has not set up a device".to_owned()));
         };
         if let Some(cloud) = self.stage.world.clouds.first_mut() {
-            cloud.delete_device(id);
+            cloud.service_mut().delete_device(id);
             self.stage.world.touch(NodeId::Cloud(0));
         }
         Ok(())

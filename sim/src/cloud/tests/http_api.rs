@@ -119,7 +119,7 @@ fn a_write_of_the_app_reaches_the_device_at_once() {
     let socket = net.device();
     net.check_call(&format!("update?token={TOKEN}&v4=77"), (200, ""));
     assert_eq!(net.listen(socket, SOON), hex("14006f00077677003400 3737"));
-    net.cloud.write(1, 4, b"78");
+    net.cloud.service_mut().write(1, 4, b"78");
     assert_eq!(net.listen(socket, SOON), hex("14006f00077677003400 3738"));
 }
 

@@ -5,9 +5,17 @@ mod through_a_router;
 
 use firmware_core::cloud::codec::{Command, Frame as Message, Status};
 use firmware_core::random::SplitMix64;
-use smoltcp::wire::IpEndpoint;
+use hil_link::modelled_tls::Certificate;
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::tcp;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, IpEndpoint, Ipv4Address, Ipv4Cidr};
 
+use super::actor::CONNECTIONS_MAX;
+use super::http::Parsed;
 use super::*;
+use crate::actor::{Outbox, Port, soonest};
+use crate::stack::{Frame, Stack};
 
 const TEMPLATE: &str = "TMPLtest0001";
 /// The token of `blynk-protocol.md`, valid nowhere else.
@@ -27,6 +35,19 @@ struct Net {
     last_port: u16,
 }
 
+/// A region with its address and its name.
+fn config(behaviour: Behaviour) -> CloudConfig {
+    CloudConfig {
+        name: "blynk".into(),
+        mac: EthernetAddress([2, 0, 0, 0, 0, 1]),
+        address: ADDRESS,
+        hosts: vec!["blynk.cloud".into()],
+        certificate: Certificate::Good,
+        behaviour,
+        unix_time_s: 1_750_000_000,
+    }
+}
+
 impl Net {
     fn new() -> Self {
         Self::with(Behaviour::DOCUMENTED, OldToken::GoodUntilNewIsUsed)
@@ -36,15 +57,7 @@ impl Net {
         let account = Account { email: "boss@example.com".into(), password: "secret".into() };
         let template = Template { id: TEMPLATE.into(), name: "Lamp".into() };
         let directory = Directory::new(vec![account], vec![template], old_token, 1).shared();
-        let config = CloudConfig {
-            name: "blynk".into(),
-            mac: EthernetAddress([2, 0, 0, 0, 0, 1]),
-            address: ADDRESS,
-            hosts: vec!["blynk.cloud".into()],
-            certificate: Certificate::Good,
-            behaviour,
-            unix_time_s: 1_750_000_000,
-        };
+        let config = config(behaviour);
         let now = Instant::ZERO;
         let mut client = Stack::new(EthernetAddress([2, 0, 0, 0, 0, 2]), 3, now);
         client.set_address(Some(Ipv4Cidr::new(Ipv4Address::new(198, 18, 0, 99), 15)), None);
@@ -130,12 +143,12 @@ impl Net {
     /// A device that exists and is logged in.
     #[track_caller]
     fn device(&mut self) -> SocketHandle {
-        self.cloud.directory().borrow_mut().add_device(self.now, TEMPLATE, TOKEN);
+        self.cloud.service().directory().borrow_mut().add_device(self.now, TEMPLATE, TOKEN);
         self.log_in(TOKEN)
     }
 
     fn status(&self, token: &str) -> Option<DeviceStatus> {
-        self.cloud.device_status(self.now, token)
+        self.cloud.service().device_status(self.now, token)
     }
 }
 
@@ -181,7 +194,7 @@ fn both_kinds_of_login_are_taken() {
 #[test]
 fn an_unknown_token_is_refused_and_may_be_corrected() {
     let mut net = Net::new();
-    net.cloud.directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
     let socket = net.connect(80);
     let wrong = "x".repeat(32);
     assert_eq!(net.say(socket, &login(&wrong)), hex("0000010009"));
@@ -201,7 +214,7 @@ fn whoever_speaks_before_the_login_is_shown_the_door() {
 #[test]
 fn bytes_may_come_one_by_one_or_all_at_once() {
     let mut net = Net::new();
-    net.cloud.directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
     let socket = net.connect(8080);
     let everything = [login(TOKEN), hex("0600020000"), hex("0600030000")].concat();
     let expected = [answer(1, 200), answer(2, 200), answer(3, 200)].concat();
@@ -214,14 +227,14 @@ fn bytes_may_come_one_by_one_or_all_at_once() {
 #[test]
 fn tls_shows_the_certificate_and_then_passes_bytes() {
     let mut net = Net::new();
-    net.cloud.directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
     let socket = net.connect(443);
     assert_eq!(net.say(socket, b"MTLS\x01\x0bblynk.cloud"), b"MTLS\x02\x00\x0bblynk.cloud");
     assert_eq!(net.say(socket, &login(TOKEN)), hex("00000100c8"));
     assert_eq!(net.events[0], Event::Connected { secure: true });
     let other = net.connect(443);
     assert_eq!(net.say(other, b"MTLS\x01\x04evil"), b"MTLS\x02\x00\x0dwrong.example");
-    net.cloud.set_certificate(Certificate::Expired);
+    net.cloud.service_mut().set_certificate(Certificate::Expired);
     let expired = net.connect(9443);
     assert_eq!(net.say(expired, b"MTLS\x01\x0bblynk.cloud"), b"MTLS\x02\x01\x0bblynk.cloud");
     let plain = net.connect(443);
@@ -232,7 +245,7 @@ fn tls_shows_the_certificate_and_then_passes_bytes() {
 #[test]
 fn the_first_info_activates_a_provision_token() {
     let mut net = Net::new();
-    let (device, token) = net.cloud.issue_token(net.now);
+    let (device, token) = net.cloud.service_mut().issue_token(net.now);
     assert_eq!((token.len(), net.status(&token)), (32, Some(DeviceStatus::NeverSeen)));
     let socket = net.log_in(&token);
     assert_eq!(net.status(&token), Some(DeviceStatus::Offline), "not before its info");
@@ -255,11 +268,11 @@ fn real_clients_infos_are_understood() {
         ),
     ] {
         let mut net = Net::new();
-        let (device, token) = net.cloud.issue_token(net.now);
+        let (device, token) = net.cloud.service_mut().issue_token(net.now);
         let socket = net.log_in(&token);
         assert_eq!(net.say(socket, &hex(bytes)), answer(2, 200), "{name}");
         assert_eq!(net.status(&token), Some(DeviceStatus::Online), "{name}");
-        let directory = net.cloud.directory().borrow();
+        let directory = net.cloud.service().directory().borrow();
         let mut info = directory.device(device).unwrap().info();
         assert!(info.any(|pair| pair == (b"tmpl", TEMPLATE.as_bytes())), "{name}");
     }
@@ -268,7 +281,7 @@ fn real_clients_infos_are_understood() {
 #[test]
 fn an_unknown_template_leaves_the_token_unactivated() {
     let mut net = Net::new();
-    let (device, token) = net.cloud.issue_token(net.now);
+    let (device, token) = net.cloud.service_mut().issue_token(net.now);
     let socket = net.log_in(&token);
     net.say(socket, &info("10", "TMPLother"));
     assert!(net.is_open(socket));
@@ -277,7 +290,7 @@ fn an_unknown_template_leaves_the_token_unactivated() {
 
     let behaviour = Behaviour { wrong_template: WrongTemplate::Refuse(6), ..Behaviour::DOCUMENTED };
     let mut net = Net::with(behaviour, OldToken::Invalid);
-    let (_, token) = net.cloud.issue_token(net.now);
+    let (_, token) = net.cloud.service_mut().issue_token(net.now);
     let socket = net.log_in(&token);
     assert_eq!(net.say(socket, &info("10", "TMPLother")), answer(2, 6));
     assert!(!net.is_open(socket));
@@ -286,8 +299,8 @@ fn an_unknown_template_leaves_the_token_unactivated() {
 #[test]
 fn an_unused_provision_token_ends_after_a_week() {
     let mut net = Net::new();
-    let (_, unused) = net.cloud.issue_token(net.now);
-    let (_, used) = net.cloud.issue_token(net.now);
+    let (_, unused) = net.cloud.service_mut().issue_token(net.now);
+    let (_, used) = net.cloud.service_mut().issue_token(net.now);
     let socket = net.log_in(&used);
     net.say(socket, &info("10", TEMPLATE));
     net.run(PROVISION_TOKEN_LIFE);
@@ -323,7 +336,7 @@ fn a_peer_that_vanished_is_forgotten_and_nothing_stays_due() {
     net.client = Stack::new(EthernetAddress([2, 0, 0, 0, 0, 3]), 4, net.now);
     net.run(Duration::from_secs(120));
     assert_eq!(net.status(TOKEN), Some(DeviceStatus::Offline));
-    assert_eq!(net.cloud.connections.len(), 0);
+    assert_eq!(net.cloud.connection_count(), 0);
     assert_eq!(net.cloud.next_wake(net.now), None);
 }
 
@@ -349,17 +362,17 @@ fn a_second_login_ends_the_first() {
 #[test]
 fn a_login_can_be_answered_with_anything() {
     let mut net = Net::new();
-    net.cloud.directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
     let socket = net.connect(80);
-    net.cloud.set_login_answer(LoginAnswer::Silent);
+    net.cloud.service_mut().set_login_answer(LoginAnswer::Silent);
     assert_eq!(net.say(socket, &login(TOKEN)), NOTHING);
-    net.cloud.set_login_answer(LoginAnswer::Status(19));
+    net.cloud.service_mut().set_login_answer(LoginAnswer::Status(19));
     assert_eq!(net.say(socket, &login(TOKEN)), answer(1, 19));
-    net.cloud.set_redirect(Some(("127.0.0.1".into(), 8080)));
+    net.cloud.service_mut().set_redirect(Some(("127.0.0.1".into(), 8080)));
     assert_eq!(net.say(socket, &login(TOKEN)), hex("290001000e3132372e302e302e31003830 3830"));
     assert_eq!(net.events.last(), Some(&Event::RedirectSent { host: "127.0.0.1".into() }));
-    net.cloud.set_redirect(None);
-    net.cloud.set_login_answer(LoginAnswer::Normal);
+    net.cloud.service_mut().set_redirect(None);
+    net.cloud.service_mut().set_login_answer(LoginAnswer::Normal);
     assert_eq!(net.say(socket, &login(TOKEN)), answer(1, 200));
 }
 
@@ -367,13 +380,13 @@ fn a_login_can_be_answered_with_anything() {
 fn a_mute_cloud_takes_bytes_and_says_nothing() {
     let mut net = Net::new();
     let socket = net.device();
-    net.cloud.set_mute(true);
+    net.cloud.service_mut().set_mute(true);
     assert_eq!(net.say(socket, &hex("0600030000")), NOTHING);
     assert!(net.is_open(socket));
     let secure = net.connect(443);
     assert_eq!(net.say(secure, b"MTLS\x01\x0bblynk.cloud"), b"MTLS\x02\x00\x0bblynk.cloud");
     assert_eq!(net.say(secure, &login(TOKEN)), NOTHING);
-    net.cloud.set_mute(false);
+    net.cloud.service_mut().set_mute(false);
     assert_eq!(net.say(socket, &hex("0600040000")), answer(4, 200));
 }
 
@@ -384,13 +397,13 @@ fn pins_are_written_kept_and_synchronised() {
     let writes = ["14000300087677003500313233", "140004000c767700360061003200332e35", "14000900057677003600"];
     assert_eq!(net.say(socket, &hex(writes[0])), NOTHING, "success is not acknowledged");
     assert_eq!(net.say(socket, &hex(writes[1])), NOTHING);
-    assert_eq!(net.cloud.pin(1, 5), Some(b"123".to_vec()));
+    assert_eq!(net.cloud.service().pin(1, 5), Some(b"123".to_vec()));
     assert_eq!(net.events.last(), Some(&Event::Written { device: 1, pin: 6, value: "a 2 3.5".into() }));
     let all = [hex("1400100008767700350031 3233"), hex("140010000c767700360061003200332e35")];
     assert_eq!(net.say(socket, &hex("1000100000")), all.concat());
     assert_eq!(net.say(socket, &frame(Command::HardwareSync, 16, "vr\x005\x007")), all[0]);
     assert_eq!(net.say(socket, &hex(writes[2])), NOTHING, "an empty value");
-    assert_eq!(net.cloud.pin(1, 6), Some(Vec::new()));
+    assert_eq!(net.cloud.service().pin(1, 6), Some(Vec::new()));
 }
 
 #[test]
@@ -414,7 +427,10 @@ fn wrong_bodies_are_answered_with_a_status() {
     ] {
         assert_eq!(net.say(socket, &frame(command, 7, body)), answer(7, expected), "{command:?} {body:?}");
     }
-    assert_eq!(net.cloud.directory().borrow().device(1).unwrap().events(), [("evt".into(), "descr".into())]);
+    assert_eq!(
+        net.cloud.service().directory().borrow().device(1).unwrap().events(),
+        [("evt".into(), "descr".into())]
+    );
     assert!(net.is_open(socket));
 }
 
@@ -427,7 +443,7 @@ fn the_longest_frame_there_is_gets_through() {
     assert_eq!(net.client.tcp(socket).send_slice(&long), Ok(65_535));
     net.run(SOON);
     assert_eq!(net.say(socket, &long[65_535..]), NOTHING);
-    assert_eq!(net.cloud.pin(1, 9).map(|value| value.len()), Some(65_530));
+    assert_eq!(net.cloud.service().pin(1, 9).map(|value| value.len()), Some(65_530));
 }
 
 #[test]
@@ -464,12 +480,12 @@ fn time_and_metadata_are_answered_under_the_requests_id() {
 fn a_deleted_device_is_put_out_and_refused() {
     let mut net = Net::new();
     let socket = net.device();
-    assert!(net.cloud.delete_device(1));
+    assert!(net.cloud.service_mut().delete_device(1));
     net.run(SOON);
     assert!(!net.is_open(socket));
     let again = net.connect(80);
     assert_eq!(net.say(again, &login(TOKEN)), answer(1, 9));
-    assert!(!net.cloud.delete_device(1));
+    assert!(!net.cloud.service_mut().delete_device(1));
 }
 
 #[test]
@@ -515,19 +531,19 @@ fn many_connect_at_one_moment_and_too_many_are_turned_away() {
 fn regions_share_their_devices() {
     let mut net = Net::new();
     net.device();
-    let config = CloudConfig { name: "fra1".into(), ..net.cloud.config.clone() };
-    let directory = net.cloud.directory().clone();
+    let config = CloudConfig { name: "fra1".into(), ..config(Behaviour::DOCUMENTED) };
+    let directory = net.cloud.service().directory().clone();
     let other = Cloud::new(config, directory, 9, net.now);
-    assert_eq!(other.device_status(net.now, TOKEN), Some(DeviceStatus::Online));
+    assert_eq!(other.service().device_status(net.now, TOKEN), Some(DeviceStatus::Online));
 }
 
 #[test]
 fn no_secret_is_shown() {
     let mut net = Net::new();
-    let (_, token) = net.cloud.issue_token(net.now);
+    let (_, token) = net.cloud.service_mut().issue_token(net.now);
     net.log_in(&token);
     let told: Vec<String> = net.events.iter().map(Event::to_string).collect();
-    let shown = format!("{:?} {:?} {:?} {told:?}", net.cloud, net.cloud.directory(), net.events);
+    let shown = format!("{:?} {:?} {:?} {told:?}", net.cloud, net.cloud.service().directory(), net.events);
     assert!(!shown.contains(&token) && !shown.contains("secret"));
 }
 
@@ -535,7 +551,7 @@ fn no_secret_is_shown() {
 fn the_same_story_gives_the_same_frames() {
     let run = || {
         let mut net = Net::new();
-        let (_, token) = net.cloud.issue_token(net.now);
+        let (_, token) = net.cloud.service_mut().issue_token(net.now);
         let socket = net.log_in(&token);
         net.say(socket, &info("10", TEMPLATE));
         net.run(Duration::from_secs(60));

@@ -68,7 +68,7 @@ fn a_station_stays_connected_for_days_and_outlives_its_router() {
     let mut net = Net::new();
     let mut router = home();
     net.client.set_address(Some(Ipv4Cidr::new(STATION, 24)), Some(Ipv4Address::new(192, 168, 1, 1)));
-    net.cloud.directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
     let socket = net.client.add_tcp(4_096, 4_096);
     let Stack { iface, sockets, .. } = &mut net.client;
     let tcp = sockets.get_mut::<tcp::Socket>(socket);
