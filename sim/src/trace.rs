@@ -172,6 +172,11 @@ impl Trace {
         self.entries.sort_by_key(|entry| entry.at);
     }
 
+    /// Takes away the entries recorded so far, for a run that has no end.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
     /// The entries recorded so far.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -172,7 +172,7 @@ impl Recording {
 /// Where an actor sees frames.
 fn ports(node: NodeId) -> &'static [Port] {
     match node {
-        NodeId::Device(_) => &[Port::Air],
+        NodeId::Device(_) | NodeId::Guest(_) => &[Port::Air],
         NodeId::Phone(_) | NodeId::Router(_) => &[Port::Air, Port::Internet],
         NodeId::Cloud(_) => &[Port::Internet],
     }
@@ -180,7 +180,7 @@ fn ports(node: NodeId) -> &'static [Port] {
 
 fn vantage_name(name: &str, node: NodeId, port: Port) -> String {
     match (node, port) {
-        (NodeId::Device(_) | NodeId::Cloud(_), _) => name.to_owned(),
+        (NodeId::Device(_) | NodeId::Cloud(_) | NodeId::Guest(_), _) => name.to_owned(),
         (NodeId::Phone(_), Port::Air) => format!("{name} WiFi"),
         (NodeId::Phone(_), Port::Internet) => format!("{name} cellular"),
         (NodeId::Router(_), Port::Air) => format!("{name} LAN"),

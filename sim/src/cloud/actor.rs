@@ -249,7 +249,7 @@ impl Cloud {
         for connection in self.connections.iter().filter(|connection| connection.port == port) {
             listening += usize::from(self.stack.tcp(connection.handle).is_listening());
         }
-        while listening < wanted && self.connections.len() < CONNECTIONS_MAX {
+        while listening < wanted && (self.connections.len() < CONNECTIONS_MAX || self.forget_a_closed_one()) {
             let handle = self.stack.add_tcp(BUFFER_LEN, BUFFER_LEN);
             let tcp = self.stack.tcp(handle);
             // An answer must not wait for the acknowledgement of the one before.
@@ -258,6 +258,19 @@ impl Cloud {
             self.connections.push(Connection::new(handle, port));
             listening += 1;
         }
+    }
+
+    /// Makes room by forgetting the oldest connection that only waits for frames that are late (RFC 9293 section
+    /// 3.3.2, TIME-WAIT); returns whether there was one.
+    fn forget_a_closed_one(&mut self) -> bool {
+        let is_closed = |connection: &Connection, stack: &mut Stack| {
+            stack.tcp(connection.handle).state() == tcp::State::TimeWait
+        };
+        let oldest = self.connections.iter().position(|connection| is_closed(connection, &mut self.stack));
+        let Some(mut oldest) = oldest.map(|index| self.connections.remove(index)) else { return false };
+        self.service.end_session(&mut oldest.conversation);
+        self.stack.remove_tcp(oldest.handle);
+        true
     }
 
     /// Serves every connection once and forgets those that have ended; returns whether anything was done.

@@ -158,13 +158,15 @@ impl Runner<'_> {
                     self.stage.world.power_off(device);
                     self.stage.world.power_on_at(self.stage.world.now() + CYCLE_PAUSE, device);
                 }
-                return self.change_flash(device, change);
+                return self.stage.change_flash(device, change);
             }
-            (Armed::Clock(change), Some(NodeId::Device(device))) => self.change_clock(device, *change),
+            (Armed::Clock(change), Some(NodeId::Device(device))) => self.stage.change_clock(device, *change),
             (Armed::Phone(action), Some(NodeId::Phone(phone))) => self.act_beside(phone, action),
-            (Armed::Router(change), Some(NodeId::Router(router))) => self.change_router(router, change),
-            (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => return self.change_cloud(cloud, change),
-            (Armed::Link(change), _) => return self.change_link(change),
+            (Armed::Router(change), Some(NodeId::Router(router))) => self.stage.change_router(router, change),
+            (Armed::Cloud(change), Some(NodeId::Cloud(cloud))) => {
+                return self.stage.change_cloud(cloud, change);
+            }
+            (Armed::Link(change), _) => return self.stage.change_link(change),
             // The rest happens in the device itself, or the scenario's check has refused it.
             (Armed::Cut(_) | Armed::Brownout(_) | Armed::EraseFailure | Armed::ScanFailure, _) => {}
             (Armed::Power(_) | Armed::Button(_) | Armed::Flash(_) | Armed::Clock(_) | Armed::Phone(_), _) => {
@@ -177,7 +179,7 @@ impl Runner<'_> {
     /// Lets a phone do something beside what it is about.
     fn act_beside(&mut self, phone: usize, action: &PhoneAction) {
         if let PhoneAction::Behave(change) = action {
-            return self.change_phone(phone, change);
+            return self.stage.change_phone(phone, change);
         }
         let now = self.stage.world.now();
         if let Some((actor, command)) = self.stage.world.phones.get_mut(phone).zip(command_beside(action)) {

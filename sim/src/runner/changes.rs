@@ -2,10 +2,10 @@
 
 use smoltcp::time::Duration;
 
+use super::StepError;
 use super::build::{
-    Dhcp, dhcp_mode, dns_mode, lan_of, login_answer, passphrase_of, phone_model, with_habits,
+    Dhcp, Stage, dhcp_mode, dns_mode, lan_of, login_answer, passphrase_of, phone_model, with_habits,
 };
-use super::{Runner, StepError};
 use crate::cloud::{self, Cloud, DeviceId};
 use crate::phone::Behaviour;
 use crate::scenario::{
@@ -17,20 +17,20 @@ use crate::world::{AccessPoint, LinkFaults, NodeId, World};
 /// IEEE 802.11 reason 2: the previous authentication is no longer valid.
 const DEAUTH_REASON: u16 = 2;
 
-impl Runner<'_> {
+impl Stage {
     pub(super) fn change_router(&mut self, router: usize, change: &RouterChange) {
         let node = NodeId::Router(router);
         if let Some(password) = &change.password {
-            self.stage.world.set_passphrase(node, &passphrase_of(password.expose()));
+            self.world.set_passphrase(node, &passphrase_of(password.expose()));
         }
         // What is noted here is what comes back with the power.
-        for (_, ap) in self.stage.access_points.get_mut(router).into_iter().flatten() {
+        for (_, ap) in self.access_points.get_mut(router).into_iter().flatten() {
             if let Some(password) = &change.password {
                 ap.passphrase = passphrase_of(password.expose());
             }
             apply_radio_changes(ap, change);
         }
-        if let Some(actor) = self.stage.world.routers.get_mut(router) {
+        if let Some(actor) = self.world.routers.get_mut(router) {
             if let Some(dhcp) = change.dhcp {
                 let Dhcp { mode, lease, pool } = dhcp_mode(dhcp);
                 actor.set_dhcp(mode);
@@ -47,39 +47,39 @@ impl Runner<'_> {
                 actor.set_power(power == Switch::On);
             }
         }
-        for (bssid, ap) in self.stage.access_points.get(router).into_iter().flatten() {
+        for (bssid, ap) in self.access_points.get(router).into_iter().flatten() {
             if change.deauth {
                 let reason = change.deauth_reason.map_or(DEAUTH_REASON, |reason| reason.0);
-                self.stage.world.deauthenticate(*bssid, reason);
+                self.world.deauthenticate(*bssid, reason);
             }
             match change.power {
-                Some(Switch::Off) => self.stage.world.remove_access_point(*bssid),
-                Some(Switch::On) => self.stage.world.add_access_point(*bssid, ap.clone()),
+                Some(Switch::Off) => self.world.remove_access_point(*bssid),
+                Some(Switch::On) => self.world.add_access_point(*bssid, ap.clone()),
                 None if change.channel.is_some() => {
-                    self.stage.world.move_access_point(*bssid, ap.clone());
+                    self.world.move_access_point(*bssid, ap.clone());
                 }
                 // With another security or another network it starts anew.
                 None if change.security.is_some() || change.subnet.is_some() => {
-                    self.stage.world.remove_access_point(*bssid);
-                    self.stage.world.add_access_point(*bssid, ap.clone());
+                    self.world.remove_access_point(*bssid);
+                    self.world.add_access_point(*bssid, ap.clone());
                 }
-                None => self.stage.world.change_access_point(*bssid, ap),
+                None => self.world.change_access_point(*bssid, ap),
             }
         }
-        self.stage.world.touch(node);
+        self.world.touch(node);
     }
 
     pub(super) fn change_clock(&mut self, device: usize, change: ClockChange) {
         if let Some(drift) = change.drift_ppm {
-            self.stage.world.set_drift(device, drift.0);
+            self.world.set_drift(device, drift.0);
         }
-        if let Some((node, uptime)) = self.stage.world.devices.get_mut(device).zip(change.uptime) {
+        if let Some((node, uptime)) = self.world.devices.get_mut(device).zip(change.uptime) {
             node.set_uptime(uptime);
         }
     }
 
     pub(super) fn change_phone(&mut self, phone: usize, change: &PhoneChange) {
-        let Some(actor) = self.stage.world.phones.get_mut(phone) else { return };
+        let Some(actor) = self.world.phones.get_mut(phone) else { return };
         let (model, behaviour) = actor.behaviour();
         let Behaviour { leaves_ap_after, goes_cellular_after, .. } = behaviour;
         let behaviour = Behaviour {
@@ -89,11 +89,11 @@ impl Runner<'_> {
         };
         actor.set_behaviour(change.os.map_or(model, phone_model), behaviour);
         // It may be time to leave.
-        self.stage.world.touch(NodeId::Phone(phone));
+        self.world.touch(NodeId::Phone(phone));
     }
 
     pub(super) fn change_link(&mut self, change: &LinkChange) -> Result<(), StepError> {
-        let world = &mut self.stage.world;
+        let world = &mut self.world;
         let LinkFaults {
             loss_permille,
             corrupt_permille,
@@ -114,11 +114,11 @@ impl Runner<'_> {
         });
         self.heal(change)?;
         if let Some(between) = &change.partition {
-            self.stage.partition(between);
+            self.partition(between);
         }
         if let Some(between) = &change.hold {
-            for (from, to) in self.stage.directions(between) {
-                self.stage.world.hold(from, to);
+            for (from, to) in self.directions(between) {
+                self.world.hold(from, to);
             }
         }
         Ok(())
@@ -139,12 +139,12 @@ impl Runner<'_> {
         done: &str,
     ) -> Result<(), StepError> {
         match what {
-            Some(Heal::All) if !all(&mut self.stage.world) => {
+            Some(Heal::All) if !all(&mut self.world) => {
                 Err(StepError::Unmet(format!("no frames are {done}")))
             }
             Some(Heal::Between(between)) => {
-                for (from, to) in self.stage.directions(between) {
-                    if !one(&mut self.stage.world, from, to) {
+                for (from, to) in self.directions(between) {
+                    if !one(&mut self.world, from, to) {
                         return Err(StepError::Unmet(format!("frames {between} are not {done}")));
                     }
                 }
@@ -163,8 +163,8 @@ impl Runner<'_> {
             }
             None => None,
         };
-        let now = self.stage.world.now();
-        let Some(actor) = self.stage.world.clouds.get_mut(cloud) else { return Ok(()) };
+        let now = self.world.now();
+        let Some(actor) = self.world.clouds.get_mut(cloud) else { return Ok(()) };
         apply_cloud_modes(actor, change);
         if let Some(device) = deleted {
             actor.service_mut().delete_device(device);
@@ -182,20 +182,20 @@ impl Runner<'_> {
             actor.send_strange(strange_frame(frame));
         }
         // Regions share their accounts: what one of them does may end a session at another.
-        for cloud in 0..self.stage.world.clouds.len() {
-            self.stage.world.touch(NodeId::Cloud(cloud));
+        for cloud in 0..self.world.clouds.len() {
+            self.world.touch(NodeId::Cloud(cloud));
         }
         Ok(())
     }
 
     /// The cloud's number for a device, the only one unless it is named.
     fn known_device(&self, name: Option<&At<Name>>) -> Result<DeviceId, StepError> {
-        let device = match name.and_then(|name| self.stage.node(name.as_str())) {
+        let device = match name.and_then(|name| self.node(name.as_str())) {
             Some(NodeId::Device(device)) => device,
             _ => 0,
         };
         let unknown = || StepError::Unmet("the cloud does not know this device yet".to_owned());
-        self.stage.cloud_id(device).ok_or_else(unknown)
+        self.cloud_id(device).ok_or_else(unknown)
     }
 }
 

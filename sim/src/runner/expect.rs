@@ -76,7 +76,7 @@ impl Stage {
                 self.check_cloud(device, expect)
             }
             NodeId::Phone(phone) => self.check_phone(phone, expect),
-            NodeId::Router(_) | NodeId::Cloud(_) => Ok(()),
+            NodeId::Router(_) | NodeId::Cloud(_) | NodeId::Guest(_) => Ok(()),
         }
     }
 

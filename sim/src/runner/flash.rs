@@ -2,14 +2,15 @@
 
 use firmware_core::random::SplitMix64;
 
-use super::{Runner, StepError};
+use super::StepError;
+use super::build::Stage;
 use crate::scenario::{Fill, FlashChange};
 use crate::world::Power;
 
-impl Runner<'_> {
+impl Stage {
     pub(super) fn change_flash(&mut self, device: usize, change: &FlashChange) -> Result<(), StepError> {
-        let seed = self.stage.world.seed_of(&format!("noise in the flash of device {device}"));
-        let Some(node) = self.stage.world.devices.get_mut(device) else { return Ok(()) };
+        let seed = self.world.seed_of(&format!("noise in the flash of device {device}"));
+        let Some(node) = self.world.devices.get_mut(device) else { return Ok(()) };
         let state = node.executor.flash_state();
         if let Some(sector) = change.stuck_sector {
             state.stuck_sector = Some(u32::from(sector.0));
@@ -47,7 +48,7 @@ impl Runner<'_> {
             *byte ^= 1 << flip.bit;
         }
         node.executor.set_flash(&content).map_err(unreachable)?;
-        self.stage.note_outside_change(device, change);
+        self.note_outside_change(device, change);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod expect;
 mod flash;
 pub mod invariants;
 mod mend;
+pub mod open;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -45,22 +45,22 @@ impl Runner<'_> {
                 Ok(())
             }
             (Verb::Settle(within), _) => self.settle(*within),
-            (Verb::Link(change), _) => self.change_link(change),
+            (Verb::Link(change), _) => self.stage.change_link(change),
             (Verb::Phone(PhoneAction::Behave(change)), Some(NodeId::Phone(phone))) => {
-                self.change_phone(phone, change);
+                self.stage.change_phone(phone, change);
                 Ok(())
             }
             (Verb::Phone(action), Some(NodeId::Phone(phone))) => self.phone(phone, action, step.meanwhile),
-            (Verb::Flash(change), Some(NodeId::Device(device))) => self.change_flash(device, change),
+            (Verb::Flash(change), Some(NodeId::Device(device))) => self.stage.change_flash(device, change),
             (Verb::Clock(change), Some(NodeId::Device(device))) => {
-                self.change_clock(device, *change);
+                self.stage.change_clock(device, *change);
                 Ok(())
             }
             (Verb::Router(change), Some(NodeId::Router(router))) => {
-                self.change_router(router, change);
+                self.stage.change_router(router, change);
                 Ok(())
             }
-            (Verb::Cloud(change), Some(NodeId::Cloud(cloud))) => self.change_cloud(cloud, change),
+            (Verb::Cloud(change), Some(NodeId::Cloud(cloud))) => self.stage.change_cloud(cloud, change),
             (Verb::Expect(expect), Some(node)) => self.expect(node, expect),
             (Verb::Wait(time), _) => self.wait(*time),
             // The scenario's check has settled who acts.

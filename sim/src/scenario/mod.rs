@@ -109,6 +109,15 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// Reads steps that happen in its world, written as in a file; `file` only names it in errors.
+    ///
+    /// # Errors
+    /// Says what is wrong and where.
+    pub fn steps_in_its_world(&self, file: &str, text: &str) -> Result<Vec<Step>, ScenarioError> {
+        let world = At::nowhere(self.world.clone());
+        check::steps(text, &world).map_err(|complaint| complaint.in_file(file, text))
+    }
+
     /// The same with steps before its own, written as in a file; `file` only names it in errors.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ impl Palette {
             NodeId::Phone(index) => (PHONES, index),
             NodeId::Router(index) => (ROUTERS, index),
             NodeId::Cloud(index) => (CLOUDS, index),
+            NodeId::Guest(index) => (PHONES, index),
         };
         let [first, second] = colours;
         self.paint(Self::foreground(if index.is_multiple_of(2) { first } else { second }), name)

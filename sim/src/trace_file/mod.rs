@@ -15,7 +15,7 @@ use smoltcp::time::Duration;
 use crate::json::{push_number, push_string};
 use crate::scenario::Scenario;
 use crate::secrets::Secrets;
-use crate::trace::{Trace, What, is_exact, is_story};
+use crate::trace::{self, Trace, What, is_exact, is_story};
 use crate::world::NodeId;
 use fields::Fields;
 pub use read::{Actor, Entry, ReadError, TraceFile};
@@ -67,19 +67,41 @@ pub fn write(run: &Run<'_>) -> String {
     write_head(run, &secrets, &mut json);
     let mut fields = Fields::new(&secrets);
     for entry in run.trace.entries() {
-        fields.clear();
-        let name = facts::describe(&entry.what, &mut fields);
-        json += "{\"at_us\":";
-        push_number(&mut json, entry.at.total_micros().unsigned_abs());
-        put_string(&mut json, "actor", run.trace.name(entry.actor));
-        put_string(&mut json, "event", name);
-        put_string(&mut json, "level", level(&entry.what));
-        put_string(&mut json, "text", &secrets.clean(&run.trace.tell(&entry.what)));
-        json += fields.as_str();
-        json += "}\n";
+        write_entry(run.trace, entry, &secrets, &mut fields, &mut json);
+        json.push('\n');
     }
     write_end(run, &secrets, &mut json);
     json
+}
+
+/// The lines of entries that are no longer in their trace, as they stand in a file.
+pub(crate) fn lines(trace: &Trace, entries: &[trace::Entry], secrets: &Secrets) -> Vec<String> {
+    let mut fields = Fields::new(secrets);
+    let line = |entry| {
+        let mut json = String::with_capacity(LINE_LEN_USUAL);
+        write_entry(trace, entry, secrets, &mut fields, &mut json);
+        json
+    };
+    entries.iter().map(line).collect()
+}
+
+fn write_entry(
+    trace: &Trace,
+    entry: &trace::Entry,
+    secrets: &Secrets,
+    fields: &mut Fields<'_>,
+    json: &mut String,
+) {
+    fields.clear();
+    let name = facts::describe(&entry.what, fields);
+    *json += "{\"at_us\":";
+    push_number(json, entry.at.total_micros().unsigned_abs());
+    put_string(json, "actor", trace.name(entry.actor));
+    put_string(json, "event", name);
+    put_string(json, "level", level(&entry.what));
+    put_string(json, "text", &secrets.clean(&trace.tell(&entry.what)));
+    *json += fields.as_str();
+    json.push('}');
 }
 
 fn write_head(run: &Run<'_>, secrets: &Secrets, json: &mut String) {
@@ -160,5 +182,6 @@ pub(crate) fn kind(node: NodeId) -> &'static str {
         NodeId::Phone(_) => "phone",
         NodeId::Router(_) => "router",
         NodeId::Cloud(_) => "cloud",
+        NodeId::Guest(_) => "guest",
     }
 }

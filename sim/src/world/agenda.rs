@@ -5,7 +5,7 @@ use smoltcp::time::Instant;
 use super::NodeId;
 
 /// Kinds of actors.
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// Every actor, in the order of kinds and numbers.
 #[derive(Debug, Default)]
@@ -98,6 +98,7 @@ fn place(node: NodeId) -> (usize, usize) {
         NodeId::Phone(number) => (1, number),
         NodeId::Router(number) => (2, number),
         NodeId::Cloud(number) => (3, number),
+        NodeId::Guest(number) => (4, number),
     }
 }
 

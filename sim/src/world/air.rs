@@ -215,6 +215,18 @@ impl Air {
         self.access_points.get(&bssid.into())
     }
 
+    /// The strongest access point that somebody has on the air, as far as it is heard.
+    pub(super) fn strongest_of(&self, owner: NodeId) -> Option<(EthernetAddress, &AccessPoint)> {
+        let own = self.access_points.iter().filter(|(_, ap)| ap.owner == owner && is_audible(ap));
+        own.max_by_key(|(_, ap)| ap.rssi).map(|(bssid, ap)| ((*bssid).into(), ap))
+    }
+
+    /// The stations that an access point knows, in the order of their addresses.
+    pub(super) fn stations_of(&self, bssid: EthernetAddress) -> impl Iterator<Item = EthernetAddress> {
+        let members = self.stations.iter().filter(move |(_, station)| station.bssid == bssid);
+        members.map(|(mac, _)| (*mac).into())
+    }
+
     /// Carries out what a node tells its radio.
     pub(super) fn command(
         &mut self,
@@ -529,7 +541,7 @@ impl Air {
         let Some(ap) = self.access_points.get(&bssid.into()) else { return };
         out.push(match ap.owner {
             NodeId::Router(_) => AirOutput::Station(ap.owner, station, joined),
-            NodeId::Device(_) | NodeId::Phone(_) | NodeId::Cloud(_) => AirOutput::Event(
+            NodeId::Device(_) | NodeId::Phone(_) | NodeId::Cloud(_) | NodeId::Guest(_) => AirOutput::Event(
                 ap.owner,
                 if joined { RadioEvent::StationJoined(station) } else { RadioEvent::StationLeft(station) },
             ),

@@ -27,12 +27,28 @@ pub(super) struct Delivery {
     frame: Frame,
 }
 
+/// A frame as it left its sender.
+#[derive(Clone, Debug)]
+pub struct SentFrame {
+    /// When.
+    pub at: Instant,
+    /// Whose it is.
+    pub sender: NodeId,
+    /// Where it left its sender.
+    pub port: Port,
+    /// Its bytes, with whatever secrets they hold.
+    pub bytes: Frame,
+}
+
 impl World {
     /// Sends a frame at a time that may lie a little ahead, when a device has been writing flash.
     pub(super) fn send(&mut self, at: Instant, from: NodeId, port: Port, frame: Frame) {
         self.trace.push_frame(at, &frame);
         if let Some(capture) = &mut self.capture {
             capture.send(at, from, port, &frame);
+        }
+        if let Some(recent) = &mut self.recent {
+            recent.push(SentFrame { at, sender: from, port, bytes: frame.clone() });
         }
         let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
         let mut receivers = std::mem::take(&mut self.receivers);
@@ -63,7 +79,7 @@ impl World {
     fn schedule_delivery(&mut self, at: Instant, (from, to): (NodeId, NodeId), port: Port, frame: Frame) {
         let boots = match to {
             NodeId::Device(index) => self.devices.get(index).map_or(0, DeviceNode::boots),
-            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => 0,
+            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) | NodeId::Guest(_) => 0,
         };
         let Self { queue, link, trace, .. } = self;
         // It has been counted already.
@@ -127,6 +143,14 @@ impl World {
                 if let Some(cloud) = self.clouds.get_mut(index) {
                     cloud.handle_frame(self.now, port, frame);
                 }
+            }
+            NodeId::Guest(index) => {
+                self.note_received(to, port, number, &frame);
+                if let Some(guest) = self.guests.get_mut(index) {
+                    guest.receive(frame);
+                }
+                // It is fetched from outside.
+                return;
             }
         }
         self.agenda.make_due(to);

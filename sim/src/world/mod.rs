@@ -10,6 +10,7 @@ mod carry;
 mod clock;
 mod device;
 mod error;
+mod guest;
 mod link;
 mod mac_key;
 mod queue;
@@ -34,11 +35,13 @@ use agenda::Agenda;
 pub use air::{AccessPoint, SOFT_AP_STATIONS_MAX};
 use air::{Air, AirOutput, Pending};
 use carry::Delivery;
+pub use carry::SentFrame;
 pub use clock::Clock;
 use device::Follow;
 pub(crate) use device::flash_time;
 pub use device::{DeviceNode, Power};
 pub use error::WorldError;
+pub use guest::Guest;
 use link::Link;
 pub use link::LinkFaults;
 use mac_key::MacKey;
@@ -60,6 +63,8 @@ pub enum NodeId {
     Router(usize),
     /// A region of the cloud.
     Cloud(usize),
+    /// A station whose packets are made and taken outside the world.
+    Guest(usize),
 }
 
 #[derive(Debug)]
@@ -103,6 +108,7 @@ pub struct World {
     pub(crate) phones: Vec<Phone>,
     pub(crate) routers: Vec<Router>,
     pub(crate) clouds: Vec<Cloud>,
+    guests: Vec<Guest>,
     /// The record of the run.
     pub trace: Trace,
     agenda: Agenda,
@@ -114,6 +120,8 @@ pub struct World {
     receivers: Vec<NodeId>,
     follow: Vec<Follow>,
     error: Option<WorldError>,
+    /// The frames that have been sent since somebody looked, where somebody does.
+    pub(crate) recent: Option<Box<Vec<SentFrame>>>,
     /// Every frame, where somebody wants to see them. A pointer, because mostly nobody does.
     pub(crate) capture: Option<Box<Capture>>,
 }
@@ -131,6 +139,7 @@ impl World {
             phones: Vec::new(),
             routers: Vec::new(),
             clouds: Vec::new(),
+            guests: Vec::new(),
             trace: Trace::default(),
             agenda: Agenda::default(),
             steps_at_now: 0,
@@ -141,6 +150,7 @@ impl World {
             receivers: Vec::new(),
             follow: Vec::new(),
             error: None,
+            recent: None,
             capture: None,
         }
     }
@@ -217,6 +227,12 @@ impl World {
     /// The router whose access point a node is associated with.
     pub fn joined_owner(&self, node: NodeId) -> Option<NodeId> {
         self.air.access_point(self.air.joined(node)?).map(|ap| ap.owner)
+    }
+
+    /// The stations of a node's own access point, in the order of their addresses.
+    pub fn stations_of(&self, node: NodeId) -> Vec<EthernetAddress> {
+        let bssid = self.air.own_ap(node);
+        bssid.into_iter().flat_map(|bssid| self.air.stations_of(bssid)).collect()
     }
 
     /// Whether a node's own access point is on the air.
@@ -356,6 +372,11 @@ impl World {
         }
     }
 
+    /// When the next thing happens by itself, if anything does.
+    pub fn next_wake(&self) -> Option<Instant> {
+        if self.agenda.has_due() { Some(self.now) } else { self.next_at() }
+    }
+
     /// What each actor waits for: for a run in which nothing is pending.
     pub fn wakes(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> {
         self.agenda.wakes()
@@ -377,7 +398,9 @@ impl World {
     fn wake_reason(&self, node: NodeId) -> String {
         match node {
             NodeId::Device(index) => self.devices.get(index).map_or(String::new(), DeviceNode::wake_reason),
-            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) => String::from("its own timers"),
+            NodeId::Phone(_) | NodeId::Router(_) | NodeId::Cloud(_) | NodeId::Guest(_) => {
+                String::from("its own timers")
+            }
         }
     }
 
@@ -424,6 +447,7 @@ impl World {
         let now = self.now;
         let wake = match node {
             NodeId::Device(index) => return self.poll_device(index),
+            NodeId::Guest(index) => return self.poll_guest(index),
             NodeId::Phone(index) => {
                 let Some(phone) = self.phones.get_mut(index) else { return };
                 let mut out = std::mem::take(&mut self.outboxes.phone);
@@ -518,6 +542,7 @@ impl World {
                     phone.handle_radio(self.now, event);
                 }
             }
+            NodeId::Guest(index) => self.tell_guest(index, &event),
             NodeId::Router(_) | NodeId::Cloud(_) => {}
         }
         self.agenda.make_due(node);

@@ -151,3 +151,13 @@ fn a_client_that_asks_for_it_keeps_its_connection() {
     }
     assert!(net.is_open(socket));
 }
+
+#[test]
+fn a_client_that_asks_without_a_pause_is_never_turned_away() {
+    let mut net = Net::new();
+    net.cloud.service().directory().borrow_mut().add_device(net.now, TEMPLATE, TOKEN);
+    // Each connection goes on in TIME-WAIT for longer than all of this takes.
+    for _ in 0..2 * CONNECTIONS_MAX {
+        net.check_call(&format!("isHardwareConnected?token={TOKEN}"), (200, "false"));
+    }
+}
