@@ -33,6 +33,12 @@ pub(crate) fn base64(bytes: &[u8], into: &mut String) {
 
 /// Writes bytes for a person: control characters and what is not UTF-8 appear as `\xNN`.
 pub(crate) fn printable(bytes: &[u8]) -> String {
+    // Most texts show as they are.
+    if let Ok(text) = str::from_utf8(bytes)
+        && !text.contains(char::is_control)
+    {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

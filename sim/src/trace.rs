@@ -39,8 +39,8 @@ pub enum What {
     Pattern(Pattern),
     /// The device touched its flash.
     Flash(FlashOperation),
-    /// The device printed a line.
-    Console(String),
+    /// The device printed a line; [`Trace::printed`] gives its text.
+    Console(Printed),
     /// A device's power came on, and it will start.
     PowerOn,
     /// A device's power went.
@@ -65,10 +65,20 @@ pub enum What {
     Fired(usize),
 }
 
+/// A line that a device printed: which part it is of all that was printed in the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Printed {
+    start: usize,
+    end: usize,
+}
+
 /// The record of one run.
 #[derive(Debug)]
 pub struct Trace {
     entries: Vec<Entry>,
+    /// All that was printed, each line with its end. Half of all entries are lines: one text costs much less than
+    /// one for each.
+    printed: String,
     names: BTreeMap<NodeId, String>,
     /// Hardware addresses as they are printed, and whose they are.
     addresses: Vec<(String, String)>,
@@ -99,12 +109,14 @@ impl Default for Digest {
 
 /// Entries of a whole provisioning, so that the list rarely has to move.
 const ENTRIES_USUAL: usize = 512;
+/// Bytes that are printed in a whole provisioning, for the same reason.
+const PRINTED_LEN_USUAL: usize = 8 * 1_024;
 
 impl Default for Trace {
     fn default() -> Self {
-        let entries = Vec::with_capacity(ENTRIES_USUAL);
         Self {
-            entries,
+            entries: Vec::with_capacity(ENTRIES_USUAL),
+            printed: String::with_capacity(PRINTED_LEN_USUAL),
             names: BTreeMap::new(),
             addresses: Vec::new(),
             frames: 0,
@@ -126,7 +138,10 @@ impl Trace {
 
     /// An entry in words, with names in place of hardware addresses.
     pub fn tell(&self, what: &What) -> String {
-        let mut text = what.to_string();
+        let mut text = match what {
+            What::Console(line) => format!("prints {}", self.printed(*line)),
+            what => what.to_string(),
+        };
         for (address, name) in &self.addresses {
             if text.contains(address.as_str()) {
                 text = text.replace(address.as_str(), name);
@@ -148,6 +163,25 @@ impl Trace {
     /// Records an entry.
     pub fn push(&mut self, at: Instant, actor: NodeId, what: What) {
         self.entries.push(Entry { at, actor, what });
+    }
+
+    /// Records a line that a device has printed, given without its end.
+    pub fn push_printed(&mut self, at: Instant, actor: NodeId, line: &str) {
+        let start = self.printed.len();
+        self.printed.push_str(line);
+        let end = self.printed.len();
+        self.printed.push('\n');
+        self.push(at, actor, What::Console(Printed { start, end }));
+    }
+
+    /// The text of a line that was printed in this run.
+    pub fn printed(&self, line: Printed) -> &str {
+        self.printed.get(line.start..line.end).unwrap_or_default()
+    }
+
+    /// All that was printed, each line with its end, in the order in which it was recorded.
+    pub(crate) fn all_printed(&self) -> &str {
+        &self.printed
     }
 
     /// Takes a sent frame into the digest.
@@ -172,9 +206,10 @@ impl Trace {
         self.entries.sort_by_key(|entry| entry.at);
     }
 
-    /// Takes away the entries recorded so far, for a run that has no end.
-    pub fn take_entries(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.entries)
+    /// Forgets the entries recorded so far, for a run that has no end.
+    pub fn forget(&mut self) {
+        self.entries.clear();
+        self.printed.clear();
     }
 
     /// The entries recorded so far.
@@ -355,7 +390,8 @@ impl fmt::Display for What {
                 let FlashOperation { offset, len, digest, .. } = operation;
                 write!(f, "flash: {kind} {len} bytes at {offset}, digest {digest:016x}")
             }
-            Self::Console(line) => write!(f, "prints {line}"),
+            // The text is the trace's, which tells it.
+            Self::Console(_) => f.write_str("prints a line"),
             Self::PowerOn => f.write_str("power on"),
             Self::PowerOff => f.write_str("power off"),
             Self::PowerCut => f.write_str("power cut while writing flash"),

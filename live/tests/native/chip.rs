@@ -148,8 +148,8 @@ impl Session {
             let step = self.world.step(limit).unwrap();
             while let Some(entry) = self.world.trace.entries().get(self.told) {
                 self.told += 1;
-                let What::Console(line) = &entry.what else { continue };
-                let said = format!("{line}\r\n").into_bytes();
+                let What::Console(line) = entry.what else { continue };
+                let said = format!("{}\r\n", self.world.trace.printed(line)).into_bytes();
                 let reached = self.points.iter().find(|(_, wanted)| find(&said, wanted).is_some());
                 let reached = reached.map(|(id, wanted)| (id.clone(), find(&said, wanted).unwrap()));
                 // What stands behind the text is heard as well here: a chip would say it when time goes on.

@@ -196,7 +196,7 @@ impl Stage {
         let entries = self.world.trace.entries().get(from..).unwrap_or_default();
         let printed = entries.iter().any(|entry| {
             entry.actor == NodeId::Device(index)
-                && matches!(&entry.what, What::Console(line) if line.contains(text.as_str()))
+                && matches!(entry.what, What::Console(line) if self.world.trace.printed(line).contains(text.as_str()))
         });
         if printed { Ok(()) } else { Err(format!("the console has not printed `{text}`")) }
     }

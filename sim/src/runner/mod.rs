@@ -29,6 +29,7 @@ use crate::capture::{Capture, Recording};
 use crate::flash_view::FlashView;
 use crate::scenario::{Scenario, Step};
 use crate::target::{Sim, Target};
+use crate::text::printable;
 use crate::trace::{Trace, What};
 use crate::world::{self, NodeId, WorldError};
 use arm::Pending;
@@ -38,8 +39,8 @@ use invariants::{Broken, Invariant, NO_SECRET_TOLD};
 /// The seed of a run that names none, at which stories and exact traces are compared.
 pub const DEFAULT_SEED: u64 = 1;
 
-/// Bytes that a run of usual length says.
-const SAID_LEN_USUAL: usize = 16 * 1_024;
+/// Bytes that a run of usual length says, beside what is printed.
+const SAID_LEN_USUAL: usize = 4 * 1_024;
 
 /// What is tested: a product and its own code. A user's harness is a `main` that hands hers over.
 #[derive(Clone, Copy)]
@@ -230,46 +231,47 @@ fn check_secrets(trace: &Trace, secrets: &[String]) -> Option<Failure> {
     for entry in trace.entries() {
         say(&entry.what, &mut said);
     }
-    if !tells(&said) {
+    if !tells(&said) && !tells(trace.all_printed()) {
         return None;
     }
-    let who = trace.entries().iter().find(|entry| {
-        said.clear();
-        say(&entry.what, &mut said);
-        tells(&said)
+    let who = trace.entries().iter().find(|entry| match &entry.what {
+        What::Console(line) => tells(trace.printed(*line)),
+        what => {
+            said.clear();
+            say(what, &mut said);
+            tells(&said)
+        }
     });
     let who = who.map_or("?", |entry| trace.name(entry.actor));
     let why = NO_SECRET_TOLD.broken(format!("one appears in what {who} says")).to_string();
     Some(Failure::of_the_run(why, Some(&NO_SECRET_TOLD)))
 }
 
-/// Adds the texts of an entry, each with the end of a line, which no secret contains. What is made of closed
-/// lists and numbers cannot hold a secret and is left out, and so need not be worded.
+/// Adds the texts of an entry that came from outside, each with the end of a line, which no secret contains. What is
+/// made of closed lists and numbers cannot hold a secret and is left out, and what is printed is all in one place.
 fn say(what: &What, said: &mut String) {
     let mut say = |text: &str| {
         said.push_str(text);
         said.push('\n');
     };
     match what {
-        What::Console(line) => say(line),
-        What::Device(event) if has_text(event) => say(&what.to_string()),
-        What::Radio(RadioCommand::Scan { probe: Some(ssid) }) => say(&ssid.to_string()),
-        What::Radio(RadioCommand::StartAp { ssid, .. } | RadioCommand::Join { ssid, .. }) => {
-            say(&ssid.to_string());
+        What::Device(Event::ApUp(ssid) | Event::Joined(ssid))
+        | What::Radio(
+            RadioCommand::Scan { probe: Some(ssid) }
+            | RadioCommand::StartAp { ssid, .. }
+            | RadioCommand::Join { ssid, .. },
+        ) => {
+            say(&printable(ssid.as_bytes()));
         }
+        What::Device(Event::Connecting { host, .. } | Event::Redirected(host, _)) => say(host),
         What::Phone(event) => event.text().into_iter().for_each(say),
         What::Router(event) => event.text().into_iter().for_each(say),
         What::Cloud(event) => event.texts().into_iter().flatten().for_each(say),
         What::Radio(RadioCommand::Off | RadioCommand::Scan { probe: None }) => {}
-        What::Device(_) | What::Pattern(_) | What::Flash(_) => {}
+        What::Device(_) | What::Pattern(_) | What::Flash(_) | What::Console(_) => {}
         What::PowerOn | What::PowerOff | What::PowerCut => {}
         What::Brownout | What::Watchdog | What::FrameMissed | What::Step(_) | What::Fired(_) => {}
     }
-}
-
-/// Whether an event of the device holds a text that came from outside.
-fn has_text(event: &Event) -> bool {
-    matches!(event, Event::ApUp(_) | Event::Joined(_) | Event::Connecting { .. } | Event::Redirected(..))
 }
 
 /// Why a step failed.

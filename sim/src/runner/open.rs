@@ -16,7 +16,7 @@ use crate::scenario::{Power, Scenario, Step, Verb};
 use crate::secrets::Secrets;
 use crate::stack::Frame;
 use crate::target::Target;
-use crate::trace::Entry;
+use crate::trace::What;
 use crate::trace_file;
 use crate::world::{self, DeviceNode, Guest, NodeId, SentFrame, World, WorldError};
 
@@ -25,6 +25,15 @@ pub struct OpenWorld {
     stage: Stage,
     scenario: Scenario,
     secrets: Secrets,
+}
+
+/// What has happened in a world.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Everything, as the lines of a trace file, without secrets.
+    pub lines: Vec<String>,
+    /// What devices have printed, and which.
+    pub printed: Vec<(NodeId, String)>,
 }
 
 /// Why something cannot be done in a world.
@@ -137,13 +146,16 @@ impl OpenWorld {
     }
 
     /// Takes away what has happened since this was asked last.
-    pub fn take_entries(&mut self) -> Vec<Entry> {
-        self.stage.world.trace.take_entries()
-    }
-
-    /// Entries as the lines of a trace file, without secrets.
-    pub fn lines(&self, entries: &[Entry]) -> Vec<String> {
-        trace_file::lines(&self.stage.world.trace, entries, &self.secrets)
+    pub fn take_told(&mut self) -> Told {
+        let trace = &mut self.stage.world.trace;
+        let lines = trace_file::lines(trace, &self.secrets);
+        let printed = trace.entries().iter().filter_map(|entry| match &entry.what {
+            What::Console(line) => Some((entry.actor, trace.printed(*line).to_owned())),
+            _ => None,
+        });
+        let printed = printed.collect();
+        trace.forget();
+        Told { lines, printed }
     }
 
     /// Lets the simulated phone set up the device with the first router's network, as its app does. Returns whether

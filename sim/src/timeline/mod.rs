@@ -138,7 +138,7 @@ impl<'a> Timeline<'a> {
     fn tell(&self, entry: &Entry) -> Option<Told> {
         let detail = match &entry.what {
             What::Step(_) | What::Fired(_) => return None,
-            What::Console(line) if line.trim().is_empty() => return None,
+            What::Console(line) if self.trace.printed(*line).trim().is_empty() => return None,
             What::Console(_) => Detail::Console,
             what if is_story(what) => Detail::Story,
             What::Device(_)

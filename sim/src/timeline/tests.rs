@@ -27,8 +27,13 @@ fn trace(entries: Vec<(i64, NodeId, What)>) -> Trace {
 
 #[track_caller]
 fn check(entries: Vec<(i64, NodeId, What)>, detail: Detail, expected: &[&str]) {
-    let (scenario, trace) = (scenario(), trace(entries));
-    let lines = Timeline::new(&scenario, &trace, Palette::Plain).lines(detail);
+    check_trace(&trace(entries), detail, expected);
+}
+
+#[track_caller]
+fn check_trace(trace: &Trace, detail: Detail, expected: &[&str]) {
+    let scenario = scenario();
+    let lines = Timeline::new(&scenario, trace, Palette::Plain).lines(detail);
     assert_eq!(lines.into_iter().map(|line| line.text).collect::<Vec<_>>(), expected);
 }
 
@@ -49,19 +54,14 @@ fn an_event_has_its_time_its_actor_and_its_words() {
 
 #[test]
 fn details_and_the_console_are_told_when_they_are_asked_for() {
-    let entries = || {
-        vec![
-            (0, DEVICE, What::PowerOn),
-            (1, DEVICE, What::Radio(RadioCommand::Off)),
-            (2, DEVICE, What::Console(String::new())),
-            (3, DEVICE, What::Console("hello".to_owned())),
-        ]
-    };
+    let mut trace = trace(vec![(0, DEVICE, What::PowerOn), (1, DEVICE, What::Radio(RadioCommand::Off))]);
+    trace.push_printed(Instant::from_millis(2), DEVICE, "");
+    trace.push_printed(Instant::from_millis(3), DEVICE, "hello");
     let all =
         ["    0.000  device  power on", "    0.001  device  radio: off", "    0.003  device  prints hello"];
-    check(entries(), Detail::Story, &all[..1]);
-    check(entries(), Detail::Details, &all[..2]);
-    check(entries(), Detail::Console, &all);
+    check_trace(&trace, Detail::Story, &all[..1]);
+    check_trace(&trace, Detail::Details, &all[..2]);
+    check_trace(&trace, Detail::Console, &all);
 }
 
 #[test]
@@ -110,8 +110,9 @@ fn a_slow_repeat_is_no_idle_time() {
 
 #[test]
 fn what_moves_a_cursor_is_not_shown() {
-    let entries = vec![(0, DEVICE, What::Console("\u{1B}[31mred correct horse".to_owned()))];
-    check(entries, Detail::Console, &["    0.000  device  prints \u{FFFD}[31mred ***"]);
+    let mut trace = trace(Vec::new());
+    trace.push_printed(Instant::ZERO, DEVICE, "\u{1B}[31mred correct horse");
+    check_trace(&trace, Detail::Console, &["    0.000  device  prints \u{FFFD}[31mred ***"]);
 }
 
 #[test]

@@ -9,17 +9,17 @@ use hil_link::cut_flash::{FlashOperation, FlashOperationKind};
 
 use super::fields::Fields;
 use crate::phone::Connectivity;
-use crate::trace::What;
+use crate::trace::{Trace, What};
 use crate::{cloud, phone, router};
 
 /// Adds an entry's fields, and returns what it is called.
-pub(super) fn describe(what: &What, fields: &mut Fields<'_>) -> &'static str {
+pub(super) fn describe(trace: &Trace, what: &What, fields: &mut Fields<'_>) -> &'static str {
     match what {
         What::Device(event) => device(event, fields),
         What::Radio(command) => radio(command, fields),
         What::Pattern(pattern) => indicator(pattern, fields),
         What::Flash(operation) => flash(operation, fields),
-        What::Console(line) => fields.text("line", line).named("console"),
+        What::Console(line) => fields.text("line", trace.printed(*line)).named("console"),
         What::PowerOn => "power.on",
         What::PowerOff => "power.off",
         What::PowerCut => "power.cut",

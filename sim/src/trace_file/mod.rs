@@ -74,15 +74,15 @@ pub fn write(run: &Run<'_>) -> String {
     json
 }
 
-/// The lines of entries that are no longer in their trace, as they stand in a file.
-pub(crate) fn lines(trace: &Trace, entries: &[trace::Entry], secrets: &Secrets) -> Vec<String> {
+/// The lines of a trace's entries as they stand in a file.
+pub(crate) fn lines(trace: &Trace, secrets: &Secrets) -> Vec<String> {
     let mut fields = Fields::new(secrets);
     let line = |entry| {
         let mut json = String::with_capacity(LINE_LEN_USUAL);
         write_entry(trace, entry, secrets, &mut fields, &mut json);
         json
     };
-    entries.iter().map(line).collect()
+    trace.entries().iter().map(line).collect()
 }
 
 fn write_entry(
@@ -93,7 +93,7 @@ fn write_entry(
     json: &mut String,
 ) {
     fields.clear();
-    let name = facts::describe(&entry.what, fields);
+    let name = facts::describe(trace, &entry.what, fields);
     *json += "{\"at_us\":";
     push_number(json, entry.at.total_micros().unsigned_abs());
     put_string(json, "actor", trace.name(entry.actor));

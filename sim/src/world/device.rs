@@ -458,7 +458,7 @@ impl World {
                     self.trace.push(at, node, What::Device(event.clone()));
                 }
                 Effect::Console(text) => take_console(line, text, |line| {
-                    self.trace.push(at, node, What::Console(line));
+                    self.trace.push_printed(at, node, line);
                 }),
                 Effect::Flash(operation) => {
                     at += flash_time(operation);
@@ -490,25 +490,32 @@ pub(crate) fn flash_time(operation: FlashOperation) -> Duration {
 }
 
 /// Splits console output into lines.
-fn take_console(line: &mut String, text: &str, mut push: impl FnMut(String)) {
+fn take_console(line: &mut String, text: &str, mut push: impl FnMut(&str)) {
     let mut rest = text;
     while let Some(end) = memchr(b'\n', rest.as_bytes()) {
         let last = shown(&rest[..end]);
-        push(if line.is_empty() {
-            last.into_owned()
+        if line.is_empty() {
+            push(&last);
         } else {
             line.push_str(&last);
-            std::mem::take(line)
-        });
+            push(line);
+            line.clear();
+        }
         rest = &rest[end + 1..];
     }
-    line.push_str(&shown(rest));
+    if !rest.is_empty() {
+        line.push_str(&shown(rest));
+    }
 }
 
 /// What is seen of a piece of one line: a carriage return shows nothing.
 fn shown(text: &str) -> Cow<'_, str> {
     let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.as_bytes().contains(&b'\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
+    if memchr(b'\r', text.as_bytes()).is_some() {
+        Cow::Owned(text.replace('\r', ""))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -520,7 +527,7 @@ mod tests {
         let mut line = String::from("a");
         let mut lines = Vec::new();
         for text in ["b\r\n\r\nc\rd\r\ne\r", "\nf", "g\r\n\r", ">"] {
-            take_console(&mut line, text, |line| lines.push(line));
+            take_console(&mut line, text, |line| lines.push(line.to_owned()));
         }
         assert_eq!(lines, ["ab", "", "cd", "e", "fg"]);
         assert_eq!(line, ">");
