@@ -43,18 +43,22 @@ impl Clock {
 
     /// What it shows at a time of the world.
     pub fn device_time(self, world: Instant) -> Instant {
-        let passed = micros_between(self.since.world, world);
-        after_micros(
-            self.since.device,
-            if self.is_right() { passed } else { (passed * self.rate()).div_euclid(PPM) },
-        )
+        let Since { world: since, device } = self.since;
+        if self.is_right() {
+            return shifted(world, since, device);
+        }
+        let passed = micros_between(since, world);
+        after_micros(device, (passed * self.rate()).div_euclid(PPM))
     }
 
     /// When it first shows this time or a later one.
     pub fn world_time(self, device: Instant) -> Instant {
-        let (passed, rate) = (micros_between(self.since.device, device), self.rate());
-        let passed = if self.is_right() { passed } else { (passed * PPM + rate - 1).div_euclid(rate) };
-        after_micros(self.since.world, passed)
+        let Since { world, device: since } = self.since;
+        if self.is_right() {
+            return shifted(device, since, world);
+        }
+        let (passed, rate) = (micros_between(since, device), self.rate());
+        after_micros(world, (passed * PPM + rate - 1).div_euclid(rate))
     }
 
     /// The first time of the device that is not before `world` any more, for work that must be done before it.
@@ -63,7 +67,7 @@ impl Clock {
         self.device_time(world - tick) + tick
     }
 
-    /// Most clocks are, and dividing 128 bits after each thing that happens costs as much as some rooms.
+    /// Most clocks are, and to reckon with 128 bits after each thing that happens costs as much as some rooms.
     fn is_right(self) -> bool {
         self.drift_ppm == 0
     }
@@ -71,6 +75,12 @@ impl Clock {
     fn rate(self) -> i128 {
         (PPM + i128::from(self.drift_ppm)).max(1)
     }
+}
+
+/// As long after `to` as `time` is after `from`.
+fn shifted(time: Instant, from: Instant, to: Instant) -> Instant {
+    let passed = time.total_micros().saturating_sub(from.total_micros());
+    Instant::from_micros(to.total_micros().saturating_add(passed))
 }
 
 fn micros_between(from: Instant, to: Instant) -> i128 {

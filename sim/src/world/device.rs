@@ -276,7 +276,8 @@ impl DeviceNode {
 /// What is left to do once the effects of a turn have been taken down.
 pub(super) enum Follow {
     Frame(Instant, Vec<u8>),
-    Radio(Instant, RadioCommand),
+    /// Behind a pointer, because commands are long and few, and frames are many.
+    Radio(Instant, Box<RadioCommand>),
 }
 
 impl World {
@@ -446,7 +447,7 @@ impl World {
                         self.air.fail_next_scan(node);
                     }
                     self.trace.push(at, node, What::Radio(command.clone()));
-                    follow.push(Follow::Radio(at, command.clone()));
+                    follow.push(Follow::Radio(at, Box::new(command.clone())));
                 }
                 Effect::Pattern(pattern) => self.trace.push(at, node, What::Pattern(pattern)),
                 Effect::Trace(event) => {
