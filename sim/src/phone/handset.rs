@@ -17,6 +17,8 @@ use super::wifi::Wifi;
 
 /// Where an Edgent device is on its own access point (`WIFI_AP_IP`).
 pub const SETUP_ADDRESS: Ipv4Address = Ipv4Address::new(192, 168, 4, 1);
+/// The same as the host of a request.
+const SETUP_ADDRESS_TEXT: &str = "192.168.4.1";
 /// What an Edgent device calls itself there (`CONFIG_AP_URL`).
 pub const SETUP_NAME: &str = "blynk.setup";
 /// The cloud's HTTP API is on the port of HTTPS.
@@ -125,13 +127,13 @@ impl Handset {
         close_before_reply: bool,
     ) -> Result<Fetch, FetchError> {
         let (address, host) = match self.observations.setup_address {
-            Some(address) => (address, SETUP_NAME.to_owned()),
-            None => (SETUP_ADDRESS, SETUP_ADDRESS.to_string()),
+            Some(address) => (address, SETUP_NAME),
+            None => (SETUP_ADDRESS, SETUP_ADDRESS_TEXT),
         };
         let manner = Manner { bytes_per_second: self.config.behaviour.bytes_per_second, close_before_reply };
         let line = self.wifi.line().ok_or(FetchError::LineLost)?;
         let server = Server { address, port: request.port, secure_name: None };
-        let wire = request.render(&host, "1.1", Afterwards::Close).repeat(request.copies.into());
+        let wire = request.render(host, "1.1", Afterwards::Close).repeat(request.copies.into());
         Fetch::start(now, line, server, wire, limit, manner)
     }
 
@@ -147,5 +149,15 @@ impl Handset {
         let server = Server { address: *address, port: CLOUD_PORT, secure_name: Some(host.clone()) };
         let wire = request.render(host, "1.1", Afterwards::KeepAlive);
         Fetch::start(now, &mut self.cellular, server, wire, CLOUD_LIMIT, Manner::PLAIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_request_without_a_name_is_the_address() {
+        assert_eq!(SETUP_ADDRESS.to_string(), SETUP_ADDRESS_TEXT);
     }
 }

@@ -54,9 +54,9 @@ impl Request {
     /// Renders the request as it goes on the wire. `version` is `1.0` or `1.1`.
     pub(super) fn render(&self, host: &str, version: &str, afterwards: Afterwards) -> Vec<u8> {
         let mut head = String::with_capacity(128 + self.path.len());
-        let _ = write!(head, "{} {} HTTP/{version}\r\nHost: {host}\r\n", self.method, self.path);
+        head.extend([&self.method, " ", &self.path, " HTTP/", version, "\r\nHost: ", host, "\r\n"]);
         for (name, value) in &self.headers {
-            let _ = write!(head, "{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let has_length = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         if !has_length && (!self.body.is_empty() || matches!(&*self.method, "POST" | "PUT")) {

@@ -8,9 +8,13 @@ use super::handset::Handset;
 use super::http::Request;
 use crate::text::{base64, percent_encode};
 
+/// Bytes of a usual path and query of `/config`, so that the text need not grow.
+const CONFIG_PATH_LEN_USUAL: usize = 256;
+
 /// Path and query of `/config`: what the classic and the newer Edgent read, in the app's order.
 pub(super) fn config_path(configuration: &Configuration, token: &Secret, cloud: &str) -> String {
-    let mut path = String::from("/config?if=wifi");
+    let mut path = String::with_capacity(CONFIG_PATH_LEN_USUAL);
+    path.push_str("/config?if=wifi");
     let mut add = |name: &str, value: &[u8]| {
         path.push('&');
         percent_encode(name.as_bytes(), &mut path);
