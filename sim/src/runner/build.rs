@@ -50,8 +50,6 @@ pub(super) struct Stage {
     pub(super) access_point_names: BTreeMap<String, EthernetAddress>,
     /// The cloud's number of each device, by the last token that its flash held.
     cloud_ids: Vec<Option<DeviceId>>,
-    /// Bytes programmed or erased in each device's flash when it was looked at last.
-    flash_seen_at: Vec<u64>,
     /// What must always be so of each device's flash.
     pub(super) guards: Vec<Guard>,
     /// The networks that somebody tells a device; `None` when that is not known from the scenario.
@@ -91,7 +89,6 @@ impl Stage {
             hosts: Vec::new(),
             access_point_names: BTreeMap::new(),
             cloud_ids: vec![None; scenario.world.devices.len()],
-            flash_seen_at: vec![0; scenario.world.devices.len()],
             guards: vec![Guard::default(); scenario.world.devices.len()],
             sent: invariants::sent(scenario),
             stored: vec![None; scenario.world.devices.len()],
@@ -166,14 +163,9 @@ impl Stage {
     /// # Errors
     /// When an invariant is broken.
     pub(super) fn note_flash(&mut self) -> Result<(), Broken> {
-        for index in 0..self.world.devices.len() {
-            let steps = self.world.devices.get_mut(index).map(|device| device.executor.flash_state().steps);
-            let Some((seen_at, steps)) = self.flash_seen_at.get_mut(index).zip(steps) else { continue };
-            if *seen_at != steps {
-                *seen_at = steps;
-                self.note_token(index);
-                self.check_flash_change(index)?;
-            }
+        while let Some(index) = self.world.devices.iter_mut().position(DeviceNode::has_changed_flash) {
+            self.note_token(index);
+            self.check_flash_change(index)?;
         }
         Ok(())
     }

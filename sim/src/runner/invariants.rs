@@ -151,8 +151,8 @@ impl Stage {
     pub(super) fn check_flash_change(&mut self, index: usize) -> Result<(), Broken> {
         let has_been_reset = self.note_reset(index);
         let Some(&Guard { is_damaged, is_written, .. }) = self.guards.get(index) else { return Ok(()) };
-        let name = self.world.trace.name(NodeId::Device(index)).to_owned();
         let Some(loaded) = self.stored(index).cloned() else { return Ok(()) };
+        let name = self.world.trace.name(NodeId::Device(index));
         let held = loaded.trial.iter().map(|trial| &trial.config).chain(&loaded.valid);
         for config in held {
             let Some(sent) = self.sent.as_ref().filter(|_| !is_written) else { break };

@@ -339,12 +339,12 @@ impl<'a> Runner<'a> {
         for (index, step) in scenario.steps.iter().enumerate() {
             let number = index + 1;
             let at = self.stage.world.now();
-            let actor = step.actor.as_ref().and_then(|name| self.stage.node(name.as_str()));
+            let actor = self.node(step.actor.as_ref());
             self.stage.world.trace.push(at, actor.unwrap_or(NodeId::Device(0)), What::Step(number));
             if let Some(capture) = &mut self.stage.world.capture {
                 capture.begin_step(number);
             }
-            match self.step(number, step) {
+            match self.step(number, step, actor) {
                 Ok(()) => {}
                 Err(StepError::Unmet(_)) if step.may_fail => {}
                 Err(why) => return Err(Failure::of(number, step, &why)),
@@ -358,11 +358,11 @@ impl<'a> Runner<'a> {
         })
     }
 
-    fn step(&mut self, number: usize, step: &Step) -> Result<(), StepError> {
+    fn step(&mut self, number: usize, step: &Step, actor: Option<NodeId>) -> Result<(), StepError> {
         self.step_number = number;
         self.previous_step_from = self.step_from;
         self.step_from = self.stage.world.trace.entries().len();
-        self.run_verb(step)
+        self.run_verb(step, actor)
     }
 
     /// Lets things happen until `done` says so or the limit passes; returns whether `done` said so.

@@ -34,9 +34,9 @@ const BIG_HEADER: &str = "X-Filler";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Runner<'_> {
-    pub(super) fn run_verb(&mut self, step: &Step) -> Result<(), StepError> {
-        let node = self.node(step.actor.as_ref());
-        match (&step.verb, node) {
+    /// `actor` is who acts, where the step says so.
+    pub(super) fn run_verb(&mut self, step: &Step, actor: Option<NodeId>) -> Result<(), StepError> {
+        match (&step.verb, actor) {
             (Verb::Power(power), Some(NodeId::Device(device))) => self.power(device, *power),
             (Verb::Button(button), Some(NodeId::Device(device))) => self.button(device, button),
             (Verb::Console(line), Some(NodeId::Device(device))) => self.type_line(device, line),

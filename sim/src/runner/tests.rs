@@ -1,3 +1,5 @@
+use firmware_core::config::Ssid;
+
 use super::*;
 use crate::executor::{Executor, ExecutorError, InProcess};
 use crate::scenario::Verb;
@@ -35,4 +37,44 @@ fn a_store_is_not_empty_while_a_password_can_be_read_from_it() {
     check_empty(b"something else", true);
     check_empty(b"\0correct horse\0", false);
     check_empty(b"x\xFF\x01\x02\x03\x04\x05\x06\x07\x08x", false);
+}
+
+/// Searches for a password in what a device and its phone say.
+#[track_caller]
+fn check_told(say: impl Fn(&mut Trace), teller: Option<&str>) {
+    let (device, phone) = (NodeId::Device(0), NodeId::Phone(0));
+    let mut trace = Trace::default();
+    trace.set_name(device, "thermostat");
+    trace.set_name(phone, "mine");
+    trace.push_printed(Instant::ZERO, device, "an innocent line");
+    say(&mut trace);
+    let failure = check_secrets(&trace, &["something else".to_owned(), "correct horse".to_owned()]);
+    let told = failure.map(|failure| (failure.invariant, failure.why));
+    let expected = teller.map(|name| {
+        let why = format!("one appears in what {name} says");
+        (Some(&NO_SECRET_TOLD), NO_SECRET_TOLD.broken(why).to_string())
+    });
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_secret_is_found_wherever_it_is_told() {
+    let (device, phone) = (NodeId::Device(0), NodeId::Phone(0));
+    let ssid = Ssid::new(b"my correct horse!").unwrap();
+    check_told(|trace| trace.push_printed(Instant::ZERO, device, "key: correct horse"), Some("thermostat"));
+    let joined = What::Device(Event::Joined(ssid.clone()));
+    check_told(|trace| trace.push(Instant::ZERO, device, joined.clone()), Some("thermostat"));
+    let scan = What::Radio(RadioCommand::Scan { probe: Some(ssid) });
+    check_told(|trace| trace.push(Instant::ZERO, device, scan.clone()), Some("thermostat"));
+    let left = What::Phone(crate::phone::Event::Left("correct horse".to_owned()));
+    check_told(|trace| trace.push(Instant::ZERO, phone, left.clone()), Some("mine"));
+}
+
+#[test]
+fn what_is_no_secret_is_not_found_in_two_lines() {
+    let print = |trace: &mut Trace| {
+        trace.push_printed(Instant::ZERO, NodeId::Device(0), "correct");
+        trace.push_printed(Instant::ZERO, NodeId::Device(0), " horse");
+    };
+    check_told(print, None);
 }

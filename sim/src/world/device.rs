@@ -67,6 +67,8 @@ pub struct DeviceNode {
     is_button_down: bool,
     /// How often its power went in the middle of a flash operation.
     cuts: u32,
+    /// How many steps its flash had done when somebody last looked at it.
+    flash_seen_at: u64,
 }
 
 impl DeviceNode {
@@ -98,6 +100,7 @@ impl DeviceNode {
             is_lost: false,
             is_button_down: false,
             cuts: 0,
+            flash_seen_at: 0,
         }
     }
 
@@ -160,6 +163,12 @@ impl DeviceNode {
     /// How often its power went in the middle of a flash operation.
     pub(crate) fn cuts(&self) -> u32 {
         self.cuts
+    }
+
+    /// Whether it has done something to its flash since this was asked last.
+    pub(crate) fn has_changed_flash(&mut self) -> bool {
+        let steps = self.executor.flash_state().steps;
+        std::mem::replace(&mut self.flash_seen_at, steps) != steps
     }
 
     /// Lets the supply sag when the radio is next switched on.
