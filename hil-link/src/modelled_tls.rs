@@ -131,10 +131,17 @@ enum Judgement {
     Bad(SecureError),
 }
 
+/// Whether these bytes begin as a hello of this kind does, as far as they have come.
+fn begins(bytes: &[u8], kind: u8) -> bool {
+    let [a, b, c, d] = MAGIC;
+    let expected = [a, b, c, d, kind];
+    let len = bytes.len().min(expected.len());
+    bytes.get(..len) == expected.get(..len)
+}
+
 /// Reads a server hello as far as it has come.
 fn judge(hello: &[u8], wanted: &[u8]) -> Judgement {
-    let expected = MAGIC.iter().copied().chain([SERVER_HELLO]);
-    if hello.iter().copied().zip(expected).any(|(found, expected)| found != expected) {
+    if !begins(hello, SERVER_HELLO) {
         return Judgement::Bad(SecureError::Protocol);
     }
     let Some((&[flags, len], rest)) = hello.get(5..).and_then(|rest| rest.split_first_chunk::<2>()) else {
@@ -164,8 +171,7 @@ fn judge(hello: &[u8], wanted: &[u8]) -> Judgement {
 /// # Errors
 /// When the bytes are not a client hello: somebody speaks plainly to an encrypted port.
 pub fn read_client_hello(wire: &[u8]) -> Result<Option<(&[u8], usize)>, SecureError> {
-    let expected = MAGIC.iter().copied().chain([CLIENT_HELLO]);
-    if wire.iter().copied().zip(expected).any(|(found, expected)| found != expected) {
+    if !begins(wire, CLIENT_HELLO) {
         return Err(SecureError::Protocol);
     }
     let Some((len, rest)) = wire.get(5..).and_then(|rest| rest.split_first()) else { return Ok(None) };

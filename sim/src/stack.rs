@@ -11,6 +11,14 @@ use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 /// One Ethernet frame, without preamble and check sequence.
 pub type Frame = Vec<u8>;
 
+/// A frame of zeros, to be written over.
+#[expect(clippy::slow_vector_initialization, reason = "glibc has freed frames at hand, but not cleared ones")]
+pub(crate) fn blank_frame(len: usize) -> Frame {
+    let mut frame = Frame::with_capacity(len);
+    frame.resize(len, 0);
+    frame
+}
+
 /// Ethernet's payload of 1,500 bytes with its header of 14.
 pub const FRAME_LEN_MAX: usize = 1_514;
 
@@ -191,13 +199,8 @@ impl phy::RxToken for RxToken {
 pub struct TxToken<'a>(&'a mut VecDeque<Frame>);
 
 impl phy::TxToken for TxToken<'_> {
-    #[expect(
-        clippy::slow_vector_initialization,
-        reason = "glibc has freed frames at hand, but not cleared ones"
-    )]
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = Frame::with_capacity(len);
-        frame.resize(len, 0);
+        let mut frame = blank_frame(len);
         let result = f(&mut frame);
         self.0.push_back(frame);
         result

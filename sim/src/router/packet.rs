@@ -7,7 +7,7 @@ use smoltcp::wire::{
     UdpRepr,
 };
 
-use crate::stack::Frame;
+use crate::stack::{Frame, blank_frame};
 
 /// Destination, source and type: the header before an Ethernet payload.
 pub(super) const ETHERNET_HEADER_LEN: usize = 14;
@@ -33,7 +33,7 @@ pub(super) fn udp_frame(from: End, to: End, payload: &[u8]) -> Frame {
         payload_len: udp.header_len() + payload.len(),
         hop_limit: HOP_LIMIT,
     };
-    let mut frame = vec![0; ETHERNET_HEADER_LEN + ip.buffer_len() + ip.payload_len];
+    let mut frame = blank_frame(ETHERNET_HEADER_LEN + ip.buffer_len() + ip.payload_len);
     let mut ethernet = ethernet_header(&mut frame, from.mac, to.mac, EthernetProtocol::Ipv4);
     let mut packet = Ipv4Packet::new_unchecked(ethernet.payload_mut());
     ip.emit(&mut packet, &checksums);
@@ -62,7 +62,7 @@ pub(super) fn arp_frame(
         target_protocol_addr: target.1,
     };
     let to = if operation == ArpOperation::Request { EthernetAddress::BROADCAST } else { target.0 };
-    let mut frame = vec![0; ETHERNET_HEADER_LEN + arp.buffer_len()];
+    let mut frame = blank_frame(ETHERNET_HEADER_LEN + arp.buffer_len());
     let mut ethernet = ethernet_header(&mut frame, source.0, to, EthernetProtocol::Arp);
     arp.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
     frame
@@ -101,7 +101,7 @@ pub(super) fn refuse_tcp(frame: &[u8]) -> Option<Frame> {
         payload_len: reset.buffer_len(),
         hop_limit: HOP_LIMIT,
     };
-    let mut answer = vec![0; ETHERNET_HEADER_LEN + reply.buffer_len() + reply.payload_len];
+    let mut answer = blank_frame(ETHERNET_HEADER_LEN + reply.buffer_len() + reply.payload_len);
     let (from, to) = (ethernet.dst_addr(), ethernet.src_addr());
     let mut header = ethernet_header(&mut answer, from, to, EthernetProtocol::Ipv4);
     let mut packet = Ipv4Packet::new_unchecked(header.payload_mut());
