@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::thread;
 
-use hil_sim::cli::{Live, PeerArguments, RadioName, ServeArguments, Trouble, WokwiTarget};
+use hil_sim::cli::{CloudArguments, Live, PeerArguments, RadioName, ServeArguments, Trouble, WokwiTarget};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::target::Target;
 use hil_sim::wokwi::Options;
 use tokio::runtime::{self, Runtime};
 
 use crate::api::{ApiError, Server};
+use crate::cloud;
 use crate::peer::Peer;
 use crate::serve::{self, Chip, EspImage};
 use crate::wokwi::{NativeWokwi, Project, ProjectError, Wokwi, greet};
@@ -109,6 +110,10 @@ impl Live for Sockets {
                 told = told_to_end() => told.map_err(|error| system(&error)),
             }
         })
+    }
+
+    fn cloud(&self, arguments: &CloudArguments) -> Result<(), Trouble> {
+        cloud::run(arguments, told_to_end())
     }
 }
 

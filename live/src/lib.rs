@@ -1,9 +1,10 @@
-//! What needs real sockets: a client for Wokwi's simulator, a peer that stands in for it, and a server for its page.
+//! What needs real sockets: a cloud, a client for Wokwi's simulator, a peer that stands in for it, and a server for its page.
 //!
 //! `hil` hands over to the program of this crate, which has the same command line. A harness of one's own that wants
 //! sockets calls [`main`] in the place of `hil_sim::cli::main`.
 
 pub mod api;
+pub mod cloud;
 mod command;
 pub mod peer;
 pub mod serve;

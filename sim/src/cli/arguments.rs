@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 
+use super::cloud::{self, CloudArguments};
 use super::live::{PeerArguments, RadioName, ServeArguments};
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
@@ -189,6 +190,9 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: WokwiCommand,
     },
+    /// Is a cloud on real sockets, for real devices and clients: device protocol and HTTP API, plain and with TLS.
+    #[command(after_help = cloud::EXAMPLES)]
+    Cloud(Box<CloudArguments>),
     /// Writes a first scenario, with comments, to be changed; never over a file that is there.
     New {
         /// The file to write [default: scenarios/cases/my-first-setup.yaml].

@@ -9,6 +9,7 @@ use std::process::{Command as Program, Stdio};
 use clap::{Args, ValueEnum};
 
 use super::arguments::{Arguments, Command, TargetName, WokwiCommand};
+use super::cloud::CloudArguments;
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::firmware_build::project;
@@ -43,6 +44,12 @@ pub trait Live: Sync {
     /// # Errors
     /// When the port is taken, or QEMU is missing.
     fn peer(&self, arguments: &PeerArguments) -> Result<(), Trouble>;
+
+    /// Is a cloud, until it is told to end.
+    ///
+    /// # Errors
+    /// When a port is taken, a file cannot be used, or an option says nothing.
+    fn cloud(&self, arguments: &CloudArguments) -> Result<(), Trouble>;
 }
 
 /// What a run in Wokwi takes.
@@ -110,6 +117,7 @@ pub enum RadioName {
 pub(super) fn is_needed(arguments: &Arguments) -> bool {
     match &arguments.command {
         Command::Run(run) => run.target == TargetName::Wokwi,
+        Command::Cloud(_) => true,
         Command::Wokwi { command } => matches!(command, WokwiCommand::Serve(_) | WokwiCommand::Peer(_)),
         _ => false,
     }

@@ -36,6 +36,7 @@
 //! ```
 
 mod arguments;
+mod cloud;
 mod cuts;
 mod diff;
 mod doctor;
@@ -61,6 +62,7 @@ use clap::Parser;
 
 use crate::runner::Harness;
 use arguments::{Arguments, Command};
+pub use cloud::CloudArguments;
 pub use live::{Live, PeerArguments, RadioName, ServeArguments, WokwiTarget};
 use screen::Screen;
 
@@ -111,6 +113,7 @@ fn carry_out(
         Command::Diff { first, second } => diff::diff(&first, &second, screen),
         Command::Show { run } => show::show(run.as_deref(), screen),
         Command::Wokwi { command } => wokwi::wokwi(&command, harness, live, screen),
+        Command::Cloud(arguments) => cloud::cloud(*arguments, harness, live),
         Command::New { file } => write::new(file.as_deref(), screen),
         Command::Image(image) => image::image(&image, screen),
         Command::Doctor => Ok(doctor::doctor(screen)),

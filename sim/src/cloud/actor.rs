@@ -334,13 +334,13 @@ impl Cloud {
     fn send(&mut self, now: Instant, handle: SocketHandle, conversation: &mut Conversation) -> bool {
         let tcp = self.stack.tcp(handle);
         let mut worked = false;
-        while let Some(bytes) = conversation.sendable(now)
-            && tcp.can_send()
+        while tcp.can_send()
+            && let Some(bytes) = conversation.sendable(now)
         {
             let sent = tcp.send_slice(bytes).unwrap_or_default();
-            bytes.drain(..sent);
+            conversation.note_sent(now, sent);
             worked |= sent > 0;
-            if !bytes.is_empty() {
+            if sent == 0 {
                 break;
             }
         }

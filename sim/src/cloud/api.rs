@@ -73,7 +73,8 @@ impl Service {
     }
 
     fn provision(&mut self, now: Instant) -> Response {
-        let (device, token) = self.directory.borrow_mut().issue_token(now);
+        let (device, token) =
+            self.directory.borrow_mut().issue_token(now, self.behaviour.provision_token_life);
         self.events.push(Event::TokenIssued { device });
         Response::json(200, &json!({ "token": token, "deviceId": device }))
     }
@@ -87,7 +88,7 @@ impl Service {
         };
         let mut directory = self.directory.borrow_mut();
         let offline = directory.device(id).is_some_and(|device| device.status() != DeviceStatus::Online);
-        match directory.reissue_token(now, id) {
+        match directory.reissue_token(now, id, self.behaviour.provision_token_life) {
             Some(token) => {
                 self.events.push(Event::TokenIssued { device: id });
                 Response::json(200, &json!({ "token": token, "deviceId": id, "deviceIsOffline": offline }))

@@ -1,6 +1,8 @@
 //! What a scenario changes about a cloud while it runs, and how a cloud misbehaves then.
 
-use firmware_core::cloud::codec::{Command, Header};
+use core::num::NonZero;
+
+use firmware_core::cloud::codec::{Command, HEADER_LEN, Header};
 use hil_link::modelled_tls::Certificate;
 use smoltcp::time::{Duration, Instant};
 
@@ -41,6 +43,12 @@ pub enum StrangeFrame {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     delay: Duration,
+    /// At most so many bytes are sent to a device at a time.
+    split: Option<NonZero<usize>>,
+    /// How long answers are held, to be sent together.
+    coalesce: Duration,
+    /// How long answers are held, to be sent with the last first.
+    reorder: Duration,
     pub(super) after_login: AfterLogin,
     /// Whose token is good until when.
     revocations: Vec<(Instant, DeviceId)>,
@@ -50,9 +58,7 @@ impl Service {
     /// Ends every misbehaviour that it has been told.
     pub fn mend(&mut self) {
         self.mute = false;
-        self.faults.delay = Duration::ZERO;
-        self.faults.after_login = AfterLogin::Normal;
-        self.faults.revocations.clear();
+        self.faults = Faults::default();
         self.changed = true;
     }
 
@@ -91,6 +97,21 @@ impl Service {
         self.faults.delay = delay;
     }
 
+    /// Sends devices at most so many bytes at a time, a millisecond apart; `None` sends all that there is.
+    pub fn set_split(&mut self, part_len: Option<NonZero<usize>>) {
+        self.faults.split = part_len;
+    }
+
+    /// Holds what a device is to be told for this long, and then sends it in one piece; zero ends it.
+    pub fn set_coalesce(&mut self, window: Duration) {
+        self.faults.coalesce = window;
+    }
+
+    /// Holds what a device is to be told for this long, and then sends the last frame first; zero ends it.
+    pub fn set_reorder(&mut self, window: Duration) {
+        self.faults.reorder = window;
+    }
+
     /// Changes what becomes of connections after a good login.
     pub fn set_after_login(&mut self, after_login: AfterLogin) {
         self.faults.after_login = after_login;
@@ -103,7 +124,7 @@ impl Service {
     }
 
     /// Revokes the tokens whose time has come.
-    pub(super) fn revoke_due(&mut self, now: Instant) {
+    pub fn revoke_due(&mut self, now: Instant) {
         let due: Vec<_> = self.faults.revocations.extract_if(.., |(at, _)| *at <= now).collect();
         for (_, device) in due {
             if self.directory.borrow_mut().revoke(now, device) {
@@ -118,16 +139,47 @@ impl Service {
         self.faults.revocations.iter().map(|(at, _)| Some(*at)).fold(None, soonest)
     }
 
-    /// Puts off what a device is to be told, while the cloud is slow or has something older to say; returns
-    /// whether it did.
+    /// Puts off what a device is to be told, while the cloud is slow, gathers its answers or has something older to
+    /// say; returns whether it did.
     pub(super) fn put_off(&mut self, now: Instant, conversation: &mut Conversation) -> bool {
-        let is_slow = self.faults.delay != Duration::ZERO && matches!(conversation.stage, Stage::Device(_));
+        let Faults { delay, split, coalesce, reorder, .. } = self.faults;
+        let is_device = matches!(conversation.stage, Stage::Device(_));
+        let window = if is_device { coalesce.max(reorder) } else { Duration::ZERO };
+        let is_slow = is_device && delay + window != Duration::ZERO;
+        conversation.split = split.filter(|_| is_device);
         if conversation.output.is_empty() || (!is_slow && conversation.late.is_empty()) {
             return false;
         }
-        conversation.late.push_back((now + self.faults.delay, core::mem::take(&mut conversation.output)));
+        let mut bytes = core::mem::take(&mut conversation.output);
+        let is_reversed = window != Duration::ZERO && reorder != Duration::ZERO;
+        if is_reversed {
+            bytes = last_frame_first(&bytes);
+        }
+        match conversation.late.back_mut().filter(|(at, _)| window != Duration::ZERO && *at > now) {
+            Some((_, held)) if is_reversed => {
+                bytes.append(held);
+                *held = bytes;
+            }
+            Some((_, held)) => held.append(&mut bytes),
+            None => conversation.late.push_back((now + delay + window, bytes)),
+        }
         true
     }
+}
+
+/// Whole frames in the opposite order. One that announces more than it has is the last of them.
+fn last_frame_first(bytes: &[u8]) -> Vec<u8> {
+    let mut frames = Vec::new();
+    let mut rest = bytes;
+    while let Some(head) = rest.first_chunk() {
+        let len = HEADER_LEN + Header::decode(*head).body_len();
+        let (frame, after) = rest.split_at(len.min(rest.len()));
+        frames.push(frame);
+        rest = after;
+    }
+    frames.push(rest);
+    frames.reverse();
+    frames.concat()
 }
 
 impl Conversation {

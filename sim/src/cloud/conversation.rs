@@ -1,5 +1,6 @@
 //! One connection as the cloud sees it: bytes in, bytes out. What carries them is somebody else's business.
 
+use core::num::NonZero;
 use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use crate::actor::soonest;
 
 /// How long a connection may be silent before its info: 2.3 times 10 s, as the legacy server has it.
 const SILENCE_LIMIT: Duration = Duration::from_secs(23);
+/// Between the parts of what is split, so that each is a segment of its own.
+const SPLIT_PAUSE: Duration = Duration::from_millis(1);
 /// Longer than any story.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
@@ -23,6 +26,12 @@ pub struct Conversation {
     pub(super) late: VecDeque<(Instant, Vec<u8>)>,
     /// Nothing is heard or said on it any more, and it stays open.
     pub(super) mute: bool,
+    /// At most so many bytes are sent at a time, and the next only after [`SPLIT_PAUSE`].
+    pub(super) split: Option<NonZero<usize>>,
+    /// When the next bytes can be sent, while they are split.
+    next_part: Option<Instant>,
+    /// When the device is pinged next, where the cloud does that.
+    pub(super) next_ping: Option<Instant>,
     /// How long it may be silent.
     pub(super) read_limit: Duration,
     /// When its silence has lasted too long; `None` before it has begun and while nobody counts.
@@ -50,6 +59,9 @@ impl Conversation {
             output: Vec::new(),
             late: VecDeque::new(),
             mute: false,
+            split: None,
+            next_part: None,
+            next_ping: None,
             read_limit: SILENCE_LIMIT,
             deadline: None,
             closing: false,
@@ -79,25 +91,49 @@ impl Conversation {
         }
     }
 
-    /// What can be sent now; whoever carries it takes away what it has sent.
-    pub fn sendable(&mut self, now: Instant) -> Option<&mut Vec<u8>> {
+    /// What can be sent now; whoever carries it says how much of it has [gone](Self::note_sent).
+    pub fn sendable(&mut self, now: Instant) -> Option<&[u8]> {
         while self.late.front().is_some_and(|(_, bytes)| bytes.is_empty()) {
             self.late.pop_front();
         }
-        if self.late.is_empty() {
-            return Some(&mut self.output).filter(|bytes| !bytes.is_empty());
+        if self.next_part.is_some_and(|at| now < at) {
+            return None;
         }
-        self.late.front_mut().filter(|(at, _)| *at <= now).map(|(_, bytes)| bytes)
+        let bytes = match self.late.front() {
+            None => &self.output,
+            Some((at, bytes)) => Some(bytes).filter(|_| *at <= now)?,
+        };
+        let len = self.split.map_or(bytes.len(), |part| part.get().min(bytes.len()));
+        Some(&bytes[..len]).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// So many bytes of what can be sent are on their way.
+    pub fn note_sent(&mut self, now: Instant, len: usize) {
+        let bytes = self.late.front_mut().map_or(&mut self.output, |(_, bytes)| bytes);
+        bytes.drain(..len);
+        self.next_part = self.split.filter(|_| len > 0).map(|_| now + SPLIT_PAUSE);
+    }
+
+    /// How many bytes wait to be sent, now or later.
+    pub fn backlog_len(&self) -> usize {
+        self.output.len() + self.late.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 
     /// Whether there is nothing left to send, now or later.
     pub fn has_sent(&self) -> bool {
-        self.output.is_empty() && self.late.iter().all(|(_, bytes)| bytes.is_empty())
+        self.backlog_len() == 0
     }
 
     /// When it must be looked at although nothing arrives.
     pub fn next_wake(&self) -> Option<Instant> {
-        soonest(self.deadline, self.late.front().map(|(at, _)| *at))
+        let next_part = self.next_part.filter(|_| !self.has_sent());
+        let wakes = [self.late.front().map(|(at, _)| *at), next_part, self.next_ping];
+        wakes.into_iter().fold(self.deadline, soonest)
+    }
+
+    /// Whether it has been silent for so long, or for so long not taken what it is sent, that it can be forgotten.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.closing && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// Begins to count its silence, ends it when that has lasted too long, and returns whether it did.

@@ -8,12 +8,18 @@ use smoltcp::time::{Duration, Instant};
 use super::api::DESCRIPTION_LEN_MAX;
 use super::directory::{Activation, Device};
 use super::{
-    AfterLogin, Behaviour, Conversation, DeviceId, Event, LoginAnswer, SecondLogin, Service, WrongTemplate,
-    shown,
+    AfterLogin, AnswerId, Behaviour, Conversation, DeviceId, Event, LoginAnswer, RateBreach, SecondLogin,
+    Service, WrongTemplate, shown,
 };
 
 /// The server-side message id of what another client of the API writes, as the legacy server numbers it.
 const WRITE_ID: u16 = 111;
+/// The server-side message id of what it says by itself, as the legacy server numbers it.
+const SERVER_ID: u16 = 7_777;
+/// More was sent than is allowed; no firmware of ours needs its name.
+const QUOTA_LIMIT: Status = Status(1);
+/// How often the legacy server tells a device that it sends too much.
+const BREACH_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Properties a widget can be given; others are refused (the documentation's list).
 const PROPERTIES: [&[u8]; 14] = [
     b"label",
@@ -51,6 +57,8 @@ pub(super) struct Session {
 struct Rate {
     second: i64,
     frames: u32,
+    /// When it was told last that these are too many.
+    told_at: Option<Instant>,
 }
 
 impl Service {
@@ -68,8 +76,14 @@ impl Service {
         {
             taken += len;
             if !session.rate.admit(now, self.behaviour.rate_max) {
-                conversation.closing = true;
-                break;
+                match self.behaviour.rate_breach {
+                    RateBreach::Close => conversation.closing = true,
+                    RateBreach::Drop if session.rate.is_to_be_told(now) => {
+                        write_status(&mut conversation.output, frame.id(), QUOTA_LIMIT);
+                    }
+                    RateBreach::Drop => {}
+                }
+                continue;
             }
             match session.login {
                 Some((device, _)) => self.on_frame(now, conversation, device, frame),
@@ -82,19 +96,24 @@ impl Service {
 
     /// Sends what others have written to the device's pins.
     pub(super) fn send_downlinks(&mut self, conversation: &mut Conversation, device: DeviceId) {
-        let mut directory = self.directory.borrow_mut();
-        let Some(device) = directory.device_mut(device).filter(|device| device.has_downlinks()) else {
-            return;
-        };
-        for write in device.take_downlinks() {
+        for write in self.directory.borrow_mut().take_downlinks(device) {
             write_pin(&mut conversation.output, WRITE_ID, write.pin, &write.value);
+        }
+    }
+
+    /// Pings a device when it is time to, where this cloud does that.
+    pub(super) fn ping_when_due(&mut self, conversation: &mut Conversation) {
+        let Some(every) = self.behaviour.ping_every else { return };
+        let due = *conversation.next_ping.get_or_insert(self.now + every);
+        if due <= self.now {
+            write(&mut conversation.output, Command::Ping, SERVER_ID, &[]);
+            conversation.next_ping = Some(self.now + every);
         }
     }
 
     /// Sets a metadata field and tells of it; returns whether the field and the value are good.
     pub(super) fn set_meta(&mut self, id: DeviceId, field: &str, value: &str) -> bool {
-        let mut directory = self.directory.borrow_mut();
-        let done = directory.device_mut(id).is_some_and(|device| device.set_meta(field, value));
+        let done = self.directory.borrow_mut().set_meta(id, field, value);
         if done && field == "Device Name" {
             self.events.push(Event::Renamed { device: id, name: value.into() });
         } else if done {
@@ -123,9 +142,7 @@ impl Service {
         if description.chars().count() > DESCRIPTION_LEN_MAX {
             return;
         }
-        if let Some(device) = self.directory.borrow_mut().device_mut(id) {
-            device.log_event(code, description);
-        }
+        self.directory.borrow_mut().log_event(id, code, description);
         let (code, description) = (code.into(), description.into());
         self.events.push(Event::EventLogged { device: id, code, description });
     }
@@ -235,9 +252,7 @@ impl Service {
         let Some(pin) = pin.filter(|_| operation == b"vw" && parameters.next().is_some()) else {
             return Some(Status::ILLEGAL_COMMAND);
         };
-        if let Some(device) = self.directory.borrow_mut().device_mut(device) {
-            device.set_pin(pin, value);
-        }
+        self.directory.borrow_mut().set_pin(device, pin, value);
         self.events.push(Event::Written { device, pin, value: shown(value) });
         None
     }
@@ -319,7 +334,7 @@ impl Service {
         };
         let mut parameters = vec![&b"utc"[..], what];
         parameters.extend_from_slice(values);
-        write(&mut conversation.output, Command::Internal, id, &parameters);
+        write(&mut conversation.output, Command::Internal, self.answer_id(id), &parameters);
         None
     }
 
@@ -341,7 +356,7 @@ impl Service {
                     field => directory.device(device)?.meta(field).unwrap_or_default(),
                 };
                 let parameters = [&b"meta"[..], field.as_bytes(), known.as_bytes()];
-                write(&mut conversation.output, Command::Internal, id, &parameters);
+                write(&mut conversation.output, Command::Internal, self.answer_id(id), &parameters);
                 None
             }
             b"set" if self.set_meta(device, &field, &value) => {
@@ -371,9 +386,7 @@ impl Service {
         let activation = value_of(b"tmpl").map_or(Activation::Unchanged, |template| {
             self.activate(now, device, &String::from_utf8_lossy(template))
         });
-        if let Some(device) = self.directory.borrow_mut().device_mut(device) {
-            device.set_info(parameters.rest());
-        }
+        self.directory.borrow_mut().set_info(device, parameters.rest());
         match (activation, self.behaviour.wrong_template) {
             (Activation::UnknownTemplate, WrongTemplate::Refuse(refusal)) => {
                 conversation.closing = true;
@@ -382,6 +395,13 @@ impl Service {
             (Activation::Done | Activation::Unchanged, _) | (_, WrongTemplate::Ignore) => {
                 self.behaviour.acknowledge_info.then_some(Status::SUCCESS)
             }
+        }
+    }
+
+    fn answer_id(&self, request: u16) -> u16 {
+        match self.behaviour.answer_id {
+            AnswerId::Request => request,
+            AnswerId::Server => SERVER_ID,
         }
     }
 
@@ -403,10 +423,19 @@ impl Rate {
     fn admit(&mut self, now: Instant, frames_max: Option<u32>) -> bool {
         let second = now.total_millis().div_euclid(1_000);
         if self.second != second {
-            *self = Self { second, frames: 0 };
+            *self = Self { second, frames: 0, ..*self };
         }
         self.frames += 1;
         frames_max.is_none_or(|max| self.frames <= max)
+    }
+
+    /// Whether the device has not been told for a while, and is now.
+    fn is_to_be_told(&mut self, now: Instant) -> bool {
+        let is_due = self.told_at.is_none_or(|told| now >= told + BREACH_TOLD_EVERY);
+        if is_due {
+            self.told_at = Some(now);
+        }
+        is_due
     }
 }
 

@@ -13,25 +13,30 @@ const BODY_LEN_MAX: usize = 16_384;
 
 /// One request, as far as the bytes of the connection can be used as they are.
 #[derive(PartialEq, Eq)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
+pub struct Request<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
     /// The path as it was sent: the API's names need no decoding.
-    pub(super) path: &'a str,
+    pub path: &'a str,
     /// The query's parameters, decoded, in order.
-    pub(super) query: Form<'a>,
+    pub query: Form<'a>,
     /// The `Authorization` header.
-    pub(super) authorization: Option<&'a str>,
+    pub authorization: Option<&'a str>,
+    /// The `Origin` header, which a browser sends for a page that calls another host.
+    pub origin: Option<&'a str>,
     /// The client asked to go on with this connection.
-    pub(super) keep_alive: bool,
-    pub(super) body: &'a [u8],
+    pub keep_alive: bool,
+    /// The body, as long as it was announced.
+    pub body: &'a [u8],
 }
 
 /// Names and values of a query or a form.
-pub(super) type Form<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+pub type Form<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// What the bytes of a connection hold.
 #[derive(PartialEq, Eq)]
-pub(super) enum Parsed<'a> {
+pub enum Parsed<'a> {
+    /// No whole request yet.
     Incomplete,
     /// A request, and how many bytes it took.
     Request(Request<'a>, usize),
@@ -41,21 +46,24 @@ pub(super) enum Parsed<'a> {
 
 /// A response.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) content_type: &'static str,
-    pub(super) body: Vec<u8>,
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// The body, which may be empty.
+    pub body: Vec<u8>,
 }
 
 impl Request<'_> {
     /// The first query parameter of this name.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 }
 
 /// Reads one request.
-pub(super) fn read(bytes: &[u8]) -> Parsed<'_> {
+pub fn read(bytes: &[u8]) -> Parsed<'_> {
     let head_limit = bytes.len().min(HEAD_LEN_MAX);
     let head = match read_head(&bytes[..head_limit]) {
         Some(Ok(head)) => head,
@@ -85,6 +93,7 @@ pub(super) fn read(bytes: &[u8]) -> Parsed<'_> {
         path,
         query: read_form(query),
         authorization: head.field("authorization"),
+        origin: head.field("origin"),
         keep_alive: head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive")),
         body,
     };
@@ -92,7 +101,7 @@ pub(super) fn read(bytes: &[u8]) -> Parsed<'_> {
 }
 
 /// Reads the parameters of a query or a form.
-pub(super) fn read_form(text: &str) -> Form<'_> {
+pub fn read_form(text: &str) -> Form<'_> {
     let mut form = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -108,27 +117,27 @@ pub(super) fn read_form(text: &str) -> Form<'_> {
 
 impl Response {
     /// 200 without a body.
-    pub(super) fn empty() -> Self {
+    pub fn empty() -> Self {
         Self { status: 200, content_type: "text/plain", body: Vec::new() }
     }
 
     /// 200 with text.
-    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+    pub fn text(text: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, content_type: "text/plain", body: text.into() }
     }
 
     /// A JSON value.
-    pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
+    pub fn json(status: u16, value: &serde_json::Value) -> Self {
         Self { status, content_type: "application/json", body: value.to_string().into_bytes() }
     }
 
     /// An error as the device API words it.
-    pub(super) fn error(status: u16, message: &str) -> Self {
+    pub fn error(status: u16, message: &str) -> Self {
         Self::json(status, &serde_json::json!({ "error": { "message": message } }))
     }
 
     /// Writes it out.
-    pub(super) fn write(&self, out: &mut Vec<u8>, keep_alive: bool) {
+    pub fn write(&self, out: &mut Vec<u8>, keep_alive: bool) {
         // Writing to a vector cannot fail.
         let _ = write!(
             out,
@@ -179,6 +188,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Content Too Large",

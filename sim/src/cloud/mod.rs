@@ -12,7 +12,7 @@ mod conversation;
 mod device;
 mod directory;
 mod event;
-mod http;
+pub mod http;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -20,12 +20,14 @@ mod tests;
 use crate::text::printable;
 
 pub use actor::{Cloud, CloudConfig};
-pub use behaviour::{Behaviour, LoginAnswer, SecondLogin, WrongTemplate};
+pub use behaviour::{
+    AnswerId, Behaviour, DeletedSession, LoginAnswer, RateBreach, SecondLogin, WrongTemplate,
+};
 pub use change::{AfterLogin, StrangeFrame};
 pub use conversation::Conversation;
 pub use directory::{
-    ACCESS_TOKEN_LIFE, Account, DEVICE_NAME_LEN_MAX, Device, DeviceId, DeviceStatus, Directory, OldToken,
-    PROVISION_TOKEN_LIFE, SharedDirectory, Template,
+    ACCESS_TOKEN_LIFE, Account, DEVICE_NAME_LEN_MAX, Device, DeviceChanges, DeviceId, DeviceRecord,
+    DeviceStatus, Directory, Journal, OldToken, PROVISION_TOKEN_LIFE, SharedDirectory, Template, TokenRecord,
 };
 pub use event::Event;
 pub use service::Service;

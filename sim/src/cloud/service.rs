@@ -10,7 +10,7 @@ use super::change::Faults;
 use super::conversation::{Conversation, Stage};
 use super::device::Session;
 use super::http::{self, Parsed, Response};
-use super::{Behaviour, Device, DeviceId, DeviceStatus, Event, LoginAnswer, SharedDirectory};
+use super::{Behaviour, DeletedSession, Device, DeviceId, DeviceStatus, Event, LoginAnswer, SharedDirectory};
 
 /// What a server hello needs, see [`write_server_hello`].
 const HELLO_LEN_MAX: usize = 260;
@@ -28,6 +28,10 @@ pub struct Service {
     pub(super) redirect: Option<(String, u16)>,
     pub(super) login_answer: LoginAnswer,
     pub(super) faults: Faults,
+    /// The HTTP API answers with all fields that the documents name; the simulated phone reads a few.
+    pub(super) answers_in_full: bool,
+    /// When it was called last.
+    pub(super) now: Instant,
     /// Something was changed from outside, so that a poll is due.
     pub(super) changed: bool,
     pub(super) events: Vec<Event>,
@@ -37,6 +41,7 @@ impl Service {
     /// A region's logic. `unix_time_s` is the time in seconds since 1970 when the clock that is handed to it
     /// says 0.
     pub fn new(behaviour: Behaviour, directory: SharedDirectory, unix_time_s: i64) -> Self {
+        let redirect = behaviour.redirect.clone();
         Self {
             hosts: Vec::new(),
             certificate: Certificate::Good,
@@ -44,9 +49,11 @@ impl Service {
             unix_time_s,
             directory,
             mute: false,
-            redirect: None,
+            redirect,
             login_answer: LoginAnswer::Normal,
             faults: Faults::default(),
+            answers_in_full: false,
+            now: Instant::ZERO,
             changed: false,
             events: Vec::new(),
         }
@@ -57,8 +64,14 @@ impl Service {
         Self { hosts, certificate, ..self }
     }
 
+    /// The same with an HTTP API that answers with all fields that the documents name.
+    pub fn in_full(self) -> Self {
+        Self { answers_in_full: true, ..self }
+    }
+
     /// Takes what has arrived on a connection and works on it.
     pub fn receive(&mut self, now: Instant, conversation: &mut Conversation, data: &[u8]) {
+        self.now = now;
         let is_mute = self.mute || conversation.mute;
         let is_ignored = conversation.closing || (is_mute && !matches!(conversation.stage, Stage::Hello));
         if !is_ignored {
@@ -80,6 +93,7 @@ impl Service {
     /// Ends a session that has become void, or adds what waits for its device to what is to be sent, and puts
     /// that off while the cloud is slow. Returns whether it was put off.
     pub fn settle(&mut self, now: Instant, conversation: &mut Conversation) -> bool {
+        self.now = now;
         self.check_session(conversation);
         self.put_off(now, conversation)
     }
@@ -152,19 +166,23 @@ impl Service {
     /// Ends a session that a newer login, a new token or the device's deletion has made void; otherwise sends
     /// what waits for the device.
     fn check_session(&mut self, conversation: &mut Conversation) {
-        let Stage::Device(Session { login: Some((device, number)), .. }) = conversation.stage else { return };
+        let Stage::Device(Session { login: Some((id, number)), .. }) = conversation.stage else { return };
         if conversation.closing {
             self.end_session(conversation);
             return;
         }
-        let current = self.directory.borrow().device(device).and_then(Device::session);
-        if current == Some(number) {
-            if !self.mute && !conversation.mute {
-                self.send_downlinks(conversation, device);
-            }
-        } else {
+        let is_valid = match self.directory.borrow().device(id) {
+            Some(device) => device.session() == Some(number),
+            None => self.behaviour.deleted_session == DeletedSession::GoesOn,
+        };
+        if !is_valid {
             conversation.closing = true;
             self.leave_device(conversation);
+        } else if self.mute || conversation.mute {
+            conversation.next_ping = None;
+        } else {
+            self.send_downlinks(conversation, id);
+            self.ping_when_due(conversation);
         }
     }
 
@@ -179,15 +197,13 @@ impl Service {
     pub(super) fn leave_device(&mut self, conversation: &mut Conversation) -> Option<DeviceId> {
         let Stage::Device(session) = &mut conversation.stage else { return None };
         let (id, number) = session.login.take()?;
-        let mut directory = self.directory.borrow_mut();
-        let device = directory.device_mut(id).filter(|device| device.session() == Some(number))?;
-        device.end_session();
-        Some(id)
+        conversation.next_ping = None;
+        self.directory.borrow_mut().log_out(self.now, id, number).then_some(id)
     }
 
     /// Makes room for a new device and issues its provision token, as the HTTP API does.
     pub fn issue_token(&mut self, now: Instant) -> (DeviceId, String) {
-        let issued = self.directory.borrow_mut().issue_token(now);
+        let issued = self.directory.borrow_mut().issue_token(now, self.behaviour.provision_token_life);
         self.events.push(Event::TokenIssued { device: issued.0 });
         issued
     }

@@ -1,0 +1,140 @@
+//! `hil cloud`: the simulated cloud's own logic behind real sockets, for real devices and clients.
+//!
+//! One thread does everything. Each connection is a task with a [`Conversation`](hil_sim::cloud::Conversation); they
+//! share a [`Core`], which has the [`Service`](hil_sim::cloud::Service), the file if there is one, and the list of
+//! connections that must be woken when something waits for their device.
+
+mod clock;
+mod connection;
+mod core;
+mod options;
+mod tls;
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hil_sim::cli::{CloudArguments, Trouble};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use self::core::Core;
+pub use options::{CloudError, Options};
+
+/// How long a client has for the handshake; a classic ESP32 waits so long itself.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// How long no connection is taken after the system had no room for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A cloud that listens.
+pub struct Server {
+    plain: TcpListener,
+    secure: TcpListener,
+    acceptor: TlsAcceptor,
+    core: Rc<Core>,
+}
+
+impl Server {
+    /// Listens, and makes what it needs.
+    ///
+    /// # Errors
+    /// When a port is taken or a file cannot be used.
+    pub async fn bind(options: Options) -> Result<Self, CloudError> {
+        let acceptor = tls::acceptor(&options.certificate)?;
+        let plain = listen(options.listen, options.port, "--port").await?;
+        let secure = listen(options.listen, options.tls_port, "--tls-port").await?;
+        Ok(Self { plain, secure, acceptor, core: Rc::new(Core::new(options)?) })
+    }
+
+    /// Where it listens, without TLS and with it.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.plain.local_addr()?, self.secure.local_addr()?))
+    }
+
+    /// Serves until what was answered can no longer be kept. `log` hears what happens. It takes a
+    /// [`LocalSet`] around it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn serve(self, log: impl Fn(&str) + 'static) -> Result<(), CloudError> {
+        let Self { plain, secure, acceptor, core } = self;
+        core.set_log(log);
+        spawn_local(accept(plain, Rc::clone(&core), None));
+        spawn_local(accept(secure, Rc::clone(&core), Some(acceptor)));
+        Err(core.failure().await)
+    }
+}
+
+async fn listen(address: IpAddr, port: u16, option: &'static str) -> Result<TcpListener, CloudError> {
+    let listener = TcpListener::bind((address, port)).await;
+    listener.map_err(|error| CloudError::Port { address: (address, port).into(), option, error })
+}
+
+/// Takes connections for ever.
+async fn accept(listener: TcpListener, core: Rc<Core>, acceptor: Option<TlsAcceptor>) {
+    loop {
+        match listener.accept().await {
+            Ok(_) if core.refuses() => {}
+            Ok((stream, _)) => {
+                spawn_local(greet(stream, Rc::clone(&core), acceptor.clone()));
+            }
+            // Too many open files, most likely: some of them will be closed.
+            Err(error) => {
+                core.log(&format!("a connection could not be taken: {error}"));
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn greet(stream: TcpStream, core: Rc<Core>, acceptor: Option<TlsAcceptor>) {
+    // Without this an answer waits for the acknowledgement of the one before; it can be refused only by a socket that
+    // has ended.
+    let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else { return connection::serve(&core, stream, false).await };
+    match timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection::serve(&core, stream, true).await,
+        Ok(Err(error)) => core.log(&format!("a TLS handshake failed: {error}")),
+        Err(_) => core.log("a TLS handshake took too long"),
+    }
+}
+
+/// Serves until `told` says that it is enough.
+pub(crate) fn run(
+    arguments: &CloudArguments,
+    told: impl Future<Output = io::Result<()>>,
+) -> Result<(), Trouble> {
+    let options =
+        Options::read(arguments, |name| std::env::var(name).ok()).map_err(|error| trouble(&error))?;
+    let system = |error: io::Error| trouble(&CloudError::System(error));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let welcome = options.welcome();
+    LocalSet::new().block_on(&runtime, async {
+        let server = Server::bind(options).await.map_err(|error| trouble(&error))?;
+        let (plain, secure) = server.addresses().map_err(system)?;
+        println!("listening on {plain} (plain) and {secure} (TLS)");
+        println!("{welcome}");
+        // Whoever waits for these lines may read from a pipe.
+        let _ = io::stdout().flush();
+        tokio::select! {
+            ended = server.serve(|line| eprintln!("{line}")) => ended.map_err(|error| trouble(&error)),
+            told = told => told.map_err(system),
+        }
+    })
+}
+
+fn trouble(error: &CloudError) -> Trouble {
+    if error.is_misuse() {
+        Trouble::misuse(error.to_string(), error.hint())
+    } else {
+        Trouble::unavailable(error.to_string(), error.hint())
+    }
+}
