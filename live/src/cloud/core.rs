@@ -4,19 +4,29 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use hil_sim::cloud::{Conversation, DeviceId, Directory, Journal, OldToken, Service, StrangeFrame};
+use hil_sim::cloud::{
+    Conversation, DeviceId, Directory, Journal, LoginAnswer, OldToken, Service, StrangeFrame,
+};
+use serde_json::{Map, Value};
 use smoltcp::time::Instant;
 use tokio::sync::Notify;
 
 use super::clock::Clock;
 use super::options::{CloudError, Options};
+use super::store::Store;
 
 /// The logic, and who must hear of what.
 pub(super) struct Core {
     clock: Clock,
     service: RefCell<Service>,
+    /// The file, if there is one.
+    store: RefCell<Option<Store>>,
     connections: RefCell<Connections>,
     refuses: Cell<bool>,
+    /// Where devices are sent when no fault says otherwise.
+    redirect: Option<(String, u16)>,
+    /// The faults that were asked for, in the words of the admin API.
+    faults: RefCell<Map<String, Value>>,
     is_verbose: bool,
     log: RefCell<Box<dyn Fn(&str)>>,
     failure: RefCell<Option<CloudError>>,
@@ -41,28 +51,48 @@ pub(super) struct Handle {
 }
 
 impl Core {
-    pub(super) fn new(options: Options) -> Result<Self, CloudError> {
+    /// Makes it with what is kept in the file, if there is one. The options learn what is kept.
+    pub(super) fn new(options: &mut Options) -> Result<Self, CloudError> {
         let clock = Clock::start();
+        let store = options.database.as_deref().map(Store::open).transpose()?;
+        if let Some(store) = &store {
+            if options.is_password_made_up
+                && let Some(password) = store.password(&options.account.email)?
+            {
+                options.account.password = password;
+                options.is_password_made_up = false;
+            }
+            options.templates = store.add(&options.account, &options.templates)?;
+        }
         let Options { account, templates, behaviour, device, is_verbose, .. } = options;
+        let seed = super::options::random()?;
         let mut directory =
-            Directory::new(vec![account], templates, OldToken::GoodUntilNewIsUsed, super::options::random()?);
+            Directory::new(vec![account.clone()], templates.clone(), OldToken::GoodUntilNewIsUsed, seed);
+        if let Some(store) = &store {
+            store.load(&mut directory)?;
+        }
+        directory.keep_journal();
         if let Some(device) = device
             && !directory.knows_token(&device.token)
         {
             directory.add_device(clock.now(), &device.template, &device.token);
         }
-        directory.keep_journal();
-        let service = Service::new(behaviour, directory.shared(), 0).in_full();
-        Ok(Self {
+        let redirect = behaviour.redirect.clone();
+        let core = Self {
             clock,
-            service: RefCell::new(service),
+            service: RefCell::new(Service::new(behaviour.clone(), directory.shared(), 0)),
+            store: RefCell::new(store),
             connections: RefCell::default(),
             refuses: Cell::new(false),
-            is_verbose,
+            redirect,
+            faults: RefCell::default(),
+            is_verbose: *is_verbose,
             log: RefCell::new(Box::new(|_| {})),
             failure: RefCell::default(),
             has_failed: Notify::new(),
-        })
+        };
+        core.change(|_| {});
+        Ok(core)
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -132,10 +162,67 @@ impl Core {
         self.spread(&mut service, Some(handle))
     }
 
-    /// Forgets a connection.
-    pub(super) fn leave(&self, _now: Instant, handle: &Rc<Handle>, conversation: &mut Conversation) {
+    /// Changes something from outside, and wakes every connection.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
         let mut service = self.service.borrow_mut();
-        service.end_session(conversation);
+        let done = change(&mut service);
+        self.spread(&mut service, None);
+        self.connections.borrow().wake_all();
+        done
+    }
+
+    /// Looks at what it knows.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Directory) -> T) -> T {
+        look(&self.service.borrow().directory().borrow())
+    }
+
+    /// Ends every fault.
+    pub(super) fn mend(&self) {
+        self.refuses.set(false);
+        self.faults.borrow_mut().clear();
+        self.change(|service| {
+            service.mend();
+            service.set_login_answer(LoginAnswer::Normal);
+            service.set_redirect(self.redirect.clone());
+        });
+    }
+
+    pub(super) fn set_refusing(&self, refuses: bool) {
+        self.refuses.set(refuses);
+    }
+
+    /// Ends every connection without a word.
+    pub(super) fn cut_connections(&self) {
+        let connections = self.connections.borrow();
+        connections.all.values().for_each(|handle| handle.is_cut.set(true));
+        connections.wake_all();
+    }
+
+    /// Sends a frame that no sound server sends to every device that is logged in.
+    pub(super) fn send_strange(&self, frame: StrangeFrame) {
+        let connections = self.connections.borrow();
+        connections.all.values().for_each(|handle| handle.strange.set(Some(frame)));
+        connections.wake_all();
+    }
+
+    pub(super) fn connection_count(&self) -> usize {
+        self.connections.borrow().all.len()
+    }
+
+    /// The faults that were asked for and have not been ended.
+    pub(super) fn faults(&self) -> Map<String, Value> {
+        self.faults.borrow().clone()
+    }
+
+    pub(super) fn note_faults(&self, asked: Map<String, Value>) {
+        self.faults.borrow_mut().extend(asked);
+    }
+
+    /// Forgets a connection.
+    pub(super) fn leave(&self, now: Instant, handle: &Rc<Handle>, conversation: &mut Conversation) {
+        let mut service = self.service.borrow_mut();
+        conversation.close();
+        service.settle(now, conversation);
         {
             let mut connections = self.connections.borrow_mut();
             connections.assign(handle, None);
@@ -153,9 +240,17 @@ impl Core {
                 self.log(&event.to_string());
             }
         }
-        if !journal.is_empty() {
-            self.connections.borrow().wake(&journal, from);
+        if journal.is_empty() {
+            return self.failure.borrow().is_none();
         }
+        if let Some(store) = &mut *self.store.borrow_mut()
+            && let Err(error) = store.save(&service.directory().borrow(), &journal)
+        {
+            self.failure.borrow_mut().get_or_insert(error);
+            self.has_failed.notify_one();
+            return false;
+        }
+        self.connections.borrow().wake(&journal, from);
         true
     }
 }
@@ -178,6 +273,10 @@ impl Connections {
         if let Some(device) = device {
             self.of_device.entry(device).or_default().push(Rc::clone(handle));
         }
+    }
+
+    fn wake_all(&self) {
+        self.all.values().for_each(|handle| handle.wake.notify_one());
     }
 
     fn wake(&self, journal: &Journal, from: Option<&Rc<Handle>>) {

@@ -4,18 +4,21 @@
 //! share a [`Core`], which has the [`Service`](hil_sim::cloud::Service), the file if there is one, and the list of
 //! connections that must be woken when something waits for their device.
 
+mod admin;
 mod clock;
 mod connection;
 mod core;
 mod options;
+mod store;
 mod tls;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use hil_sim::cli::{CloudArguments, Trouble};
+use hil_sim::cloud::Account;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::task::{LocalSet, spawn_local};
@@ -23,7 +26,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::core::Core;
-pub use options::{CloudError, Options};
+use options::PASSWORD_VARIABLE;
+pub use options::{CloudError, Options, StaticDevice};
+pub use tls::CertificateSource;
 
 /// How long a client has for the handshake; a classic ESP32 waits so long itself.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
@@ -35,7 +40,20 @@ pub struct Server {
     plain: TcpListener,
     secure: TcpListener,
     acceptor: TlsAcceptor,
+    admin: Option<TcpListener>,
     core: Rc<Core>,
+    welcome: String,
+}
+
+/// Where a cloud listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    /// Devices and the HTTP API, without TLS.
+    pub plain: SocketAddr,
+    /// The same with TLS.
+    pub secure: SocketAddr,
+    /// The admin API.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Server {
@@ -43,19 +61,38 @@ impl Server {
     ///
     /// # Errors
     /// When a port is taken or a file cannot be used.
-    pub async fn bind(options: Options) -> Result<Self, CloudError> {
+    pub async fn bind(mut options: Options) -> Result<Self, CloudError> {
         let acceptor = tls::acceptor(&options.certificate)?;
         let plain = listen(options.listen, options.port, "--port").await?;
         let secure = listen(options.listen, options.tls_port, "--tls-port").await?;
-        Ok(Self { plain, secure, acceptor, core: Rc::new(Core::new(options)?) })
+        let admin = match options.admin_port {
+            Some(port) => Some(listen(IpAddr::V4(Ipv4Addr::LOCALHOST), port, "--admin-port").await?),
+            None => None,
+        };
+        let core = Rc::new(Core::new(&mut options)?);
+        let Account { email, password } = &options.account;
+        let welcome = if options.is_password_made_up {
+            format!(
+                "account {email}, with the password {password}, which was made up: {PASSWORD_VARIABLE} names another"
+            )
+        } else {
+            format!("account {email}, with the password that was given")
+        };
+        Ok(Self { plain, secure, acceptor, admin, core, welcome })
     }
 
-    /// Where it listens, without TLS and with it.
+    /// Where it listens.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.plain.local_addr()?, self.secure.local_addr()?))
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let admin = self.admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        Ok(Addresses { plain: self.plain.local_addr()?, secure: self.secure.local_addr()?, admin })
+    }
+
+    /// What whoever has started it is told of the account: the password too, when nobody knows it yet.
+    pub fn welcome(&self) -> &str {
+        &self.welcome
     }
 
     /// Serves until what was answered can no longer be kept. `log` hears what happens. It takes a
@@ -64,9 +101,12 @@ impl Server {
     /// # Errors
     /// When the file cannot be written.
     pub async fn serve(self, log: impl Fn(&str) + 'static) -> Result<(), CloudError> {
-        let Self { plain, secure, acceptor, core } = self;
+        let Self { plain, secure, acceptor, admin, core, .. } = self;
         core.set_log(log);
         spawn_local(accept(plain, Rc::clone(&core), None));
+        if let Some(admin) = admin {
+            spawn_local(admin::serve(admin, Rc::clone(&core)));
+        }
         spawn_local(accept(secure, Rc::clone(&core), Some(acceptor)));
         Err(core.failure().await)
     }
@@ -116,12 +156,12 @@ pub(crate) fn run(
         Options::read(arguments, |name| std::env::var(name).ok()).map_err(|error| trouble(&error))?;
     let system = |error: io::Error| trouble(&CloudError::System(error));
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
-    let welcome = options.welcome();
     LocalSet::new().block_on(&runtime, async {
         let server = Server::bind(options).await.map_err(|error| trouble(&error))?;
-        let (plain, secure) = server.addresses().map_err(system)?;
-        println!("listening on {plain} (plain) and {secure} (TLS)");
-        println!("{welcome}");
+        let Addresses { plain, secure, admin } = server.addresses().map_err(system)?;
+        let admin = admin.map(|admin| format!(", and {admin} (admin)")).unwrap_or_default();
+        println!("listening on {plain} (plain) and {secure} (TLS){admin}");
+        println!("{}", server.welcome());
         // Whoever waits for these lines may read from a pipe.
         let _ = io::stdout().flush();
         tokio::select! {

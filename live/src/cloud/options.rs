@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::tls::CertificateSource;
 
 /// The account's password.
-const PASSWORD_VARIABLE: &str = "HIL_CLOUD_PASSWORD";
+pub(super) const PASSWORD_VARIABLE: &str = "HIL_CLOUD_PASSWORD";
 /// The token of the device that `--device` adds.
 const TOKEN_VARIABLE: &str = "HIL_CLOUD_TOKEN";
 /// The names of the self-made certificate.
@@ -42,6 +42,10 @@ pub struct Options {
     pub device: Option<StaticDevice>,
     /// What it does where nobody knows for sure.
     pub behaviour: Behaviour,
+    /// The file that keeps what it knows; in memory when there is none.
+    pub database: Option<PathBuf>,
+    /// The port of the admin API, if there is to be one.
+    pub admin_port: Option<u16>,
     /// Tells of connections and values too.
     pub is_verbose: bool,
 }
@@ -83,6 +87,14 @@ pub enum CloudError {
         /// What the system says.
         error: io::Error,
     },
+    /// The database cannot be used, or no longer.
+    #[error("{} cannot be used: {why}", file.display())]
+    Database {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The system refuses something.
     #[error("the system refuses: {0}")]
     System(io::Error),
@@ -108,6 +120,10 @@ impl CloudError {
                     .to_owned()
             }
             Self::File { .. } => "look at the folder and its rights, or name another file".to_owned(),
+            Self::Database { .. } => {
+                "end the other cloud that uses it, look whether the disk is full, or name another file"
+                    .to_owned()
+            }
             Self::System(_) => "close other programs and run it again".to_owned(),
         }
     }
@@ -135,6 +151,10 @@ impl Options {
             Some(password) => password,
             None => random_text()?,
         };
+        let mut behaviour = Behaviour::DOCUMENTED;
+        for text in &arguments.switches {
+            behaviour.set(text).map_err(CloudError::Option)?;
+        }
         let certificate = match (&arguments.cert, &arguments.key) {
             (Some(cert), Some(key)) => CertificateSource::Given { cert: cert.clone(), key: key.clone() },
             _ => {
@@ -155,21 +175,11 @@ impl Options {
             is_password_made_up,
             templates,
             device,
-            behaviour: Behaviour::DOCUMENTED,
+            behaviour,
+            database: arguments.database.clone(),
+            admin_port: arguments.admin_port,
             is_verbose: arguments.verbose,
         })
-    }
-
-    /// What whoever has started it is told: the account, with its password when nobody knows it yet.
-    pub fn welcome(&self) -> String {
-        let Account { email, password } = &self.account;
-        if self.is_password_made_up {
-            format!(
-                "account {email}, whose password for this run is {password} ({PASSWORD_VARIABLE} names another)"
-            )
-        } else {
-            format!("account {email}, with the password in {PASSWORD_VARIABLE}")
-        }
     }
 }
 

@@ -406,7 +406,7 @@ impl Service {
     }
 
     /// Milliseconds since 1970.
-    fn unix_ms(&self, now: Instant) -> i64 {
+    pub(super) fn unix_ms(&self, now: Instant) -> i64 {
         self.unix_time_s.saturating_mul(1_000).saturating_add(now.total_millis())
     }
 }
@@ -482,11 +482,16 @@ fn judge_property(mut parameters: Params<'_>) -> Status {
     let (property, value) = first_and_rest(parameters);
     if pin.is_none() {
         Status::ILLEGAL_COMMAND
-    } else if value.is_empty() || !PROPERTIES.contains(&property) {
+    } else if value.is_empty() || !is_property(property) {
         Status::ILLEGAL_BODY
     } else {
         Status::SUCCESS
     }
+}
+
+/// Whether a widget can be given this property.
+pub(super) fn is_property(name: &[u8]) -> bool {
+    PROPERTIES.contains(&name)
 }
 
 /// The first parameter, and everything behind it as one.

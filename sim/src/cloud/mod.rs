@@ -14,6 +14,7 @@ mod directory;
 mod event;
 pub mod http;
 mod service;
+mod switches;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use directory::{
 };
 pub use event::Event;
 pub use service::Service;
+pub use switches::{SWITCHES, Switch, host_and_port};
 
 /// Ports that expect the modelled TLS.
 pub const SECURE_PORTS: [u16; 2] = [443, 9443];

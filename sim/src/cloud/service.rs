@@ -28,8 +28,6 @@ pub struct Service {
     pub(super) redirect: Option<(String, u16)>,
     pub(super) login_answer: LoginAnswer,
     pub(super) faults: Faults,
-    /// The HTTP API answers with all fields that the documents name; the simulated phone reads a few.
-    pub(super) answers_in_full: bool,
     /// When it was called last.
     pub(super) now: Instant,
     /// Something was changed from outside, so that a poll is due.
@@ -52,7 +50,6 @@ impl Service {
             redirect,
             login_answer: LoginAnswer::Normal,
             faults: Faults::default(),
-            answers_in_full: false,
             now: Instant::ZERO,
             changed: false,
             events: Vec::new(),
@@ -62,11 +59,6 @@ impl Service {
     /// The same with names for the modelled TLS, and what its certificate says.
     pub(super) fn with_certificate(self, hosts: Vec<String>, certificate: Certificate) -> Self {
         Self { hosts, certificate, ..self }
-    }
-
-    /// The same with an HTTP API that answers with all fields that the documents name.
-    pub fn in_full(self) -> Self {
-        Self { answers_in_full: true, ..self }
     }
 
     /// Takes what has arrived on a connection and works on it.

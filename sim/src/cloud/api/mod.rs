@@ -1,11 +1,14 @@
 //! The cloud's HTTP API: the platform API that an app uses, and the device API with the token in the query.
 
+mod legacy;
+
 use serde_json::{Value, json};
 use smoltcp::time::Instant;
 
+use super::device::is_property;
 use super::directory::{Activation, Device, DeviceStatus, has_meta};
 use super::http::{Request, Response, read_form};
-use super::{DeviceId, Event, Service};
+use super::{DEVICE_NAME_LEN_MAX, DeviceId, Event, Service};
 
 /// The documented wording of a wrong token.
 const INVALID_TOKEN: &str = "Invalid token.";
@@ -13,6 +16,12 @@ const INVALID_TOKEN: &str = "Invalid token.";
 const WRONG_PIN: &str = "Wrong pin format.";
 /// The documented limit of an event's description, in characters.
 pub(super) const DESCRIPTION_LEN_MAX: usize = 300;
+/// There is one organization.
+const ORGANIZATION: u32 = 1;
+/// Calls of the device API that are documented and not served.
+const OTHER_DEVICE_CALLS: [&str; 2] = ["data/get", "upload"];
+/// Below this are calls of the platform API that are documented and not served.
+const OTHER_PLATFORM_CALLS: [&str; 1] = ["static-tokens"];
 
 impl Service {
     pub(super) fn respond(&mut self, now: Instant, request: &Request<'_>) -> Response {
@@ -25,20 +34,34 @@ impl Service {
         }
         match (method, request.path) {
             ("POST", "/oauth2/token") => self.authorize(now, request),
-            (method, path) if path.starts_with("/api/v1/organization/") => {
+            (_, path) if path.starts_with("/api/v1/organization/") => {
                 if !self.is_authorized(now, request) {
                     return Response::json(401, &json!({ "error": "invalid_token" }));
                 }
-                match (method, path) {
-                    ("POST", "/api/v1/organization/device/provision/token") => self.provision(now),
-                    ("POST", "/api/v1/organization/device/provision/reconfigure") => {
-                        self.reconfigure(now, request)
-                    }
-                    ("GET", "/api/v1/organization/devices") => self.list_devices(),
-                    _ => Response::error(404, "Not found."),
-                }
+                self.respond_platform_api(now, &path["/api/v1/organization/".len()..], request)
             }
-            _ => Response::error(404, "Not found."),
+            (_, path) => match legacy::call(path) {
+                Some((token, call)) => self.respond_legacy(now, token, call, request),
+                None => Response::error(404, "Not found."),
+            },
+        }
+    }
+
+    fn respond_platform_api(&mut self, now: Instant, call: &str, request: &Request<'_>) -> Response {
+        let method = match call {
+            "device/create" | "device/provision/token" | "device/provision/reconfigure" => "POST",
+            "devices" | "search/devices" => "GET",
+            call if OTHER_PLATFORM_CALLS.iter().any(|other| call.starts_with(other)) => {
+                return not_served(call);
+            }
+            _ => return Response::error(404, "Not found."),
+        };
+        match call {
+            _ if request.method != method => Response::error(405, "Method not allowed."),
+            "device/create" => self.create_device(now, request),
+            "device/provision/token" => self.provision(now),
+            "device/provision/reconfigure" => self.reconfigure(now, request),
+            _ => self.list_devices(),
         }
     }
 
@@ -79,6 +102,32 @@ impl Service {
         Response::json(200, &json!({ "token": token, "deviceId": device }))
     }
 
+    /// Makes a device that has its template from the start, and a token for life.
+    fn create_device(&mut self, now: Instant, request: &Request<'_>) -> Response {
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+        let template = body.get("templateId").and_then(Value::as_str).unwrap_or_default();
+        let name = body.get("name").and_then(Value::as_str);
+        let mut directory = self.directory.borrow_mut();
+        if directory.template(template).is_none() {
+            return Response::error(400, "Template doesn't exist.");
+        }
+        if name.is_some_and(|name| name.is_empty() || name.chars().count() > DEVICE_NAME_LEN_MAX) {
+            let message = format!("Device name must have 1 to {DEVICE_NAME_LEN_MAX} characters.");
+            return Response::error(400, &message);
+        }
+        let token = directory.new_token();
+        let id = directory.add_device(now, template, &token);
+        if let Some(name) = name {
+            directory.set_meta(id, "Device Name", name);
+        }
+        self.events.push(Event::TokenIssued { device: id });
+        let Some(mut described) = directory.device(id).map(|device| self.describe(device)) else {
+            return Response::error(500, "The device is gone.");
+        };
+        described["token"] = token.into();
+        Response::json(200, &described)
+    }
+
     fn reconfigure(&mut self, now: Instant, request: &Request<'_>) -> Response {
         let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
         let id = body.get("deviceId").and_then(Value::as_u64);
@@ -99,7 +148,7 @@ impl Service {
 
     fn list_devices(&self) -> Response {
         let directory = self.directory.borrow();
-        let devices: Vec<Value> = directory.devices().iter().map(describe).collect();
+        let devices: Vec<Value> = directory.devices().iter().map(|device| self.describe(device)).collect();
         Response::json(200, &Value::Array(devices))
     }
 
@@ -108,6 +157,10 @@ impl Service {
         let Some(id) = self.directory.borrow().find(now, token).map(Device::id) else {
             return Response::error(400, INVALID_TOKEN);
         };
+        // Templates have no datastreams here, so that a pin is all there is.
+        if request.parameter("dataStreamId").is_some() {
+            return not_served(&format!("{call}?dataStreamId="));
+        }
         match call {
             "isHardwareConnected" => {
                 let directory = self.directory.borrow();
@@ -117,11 +170,14 @@ impl Service {
             }
             "get" => self.get_pins(id, request),
             "getAll" => self.get_all(id),
+            "batch/update" if request.method == "POST" => self.update_from_history(id, request),
             "update" | "batch/update" => self.update(id, request),
+            "update/property" => update_property(request),
             "device/meta" => self.get_meta(id, request),
             "device/meta/update" => self.update_meta(id, request),
             "logEvent" => self.log_event(id, request),
             "provision" => self.provision_by_http(now, id, request),
+            call if OTHER_DEVICE_CALLS.contains(&call) => not_served(call),
             _ => Response::error(404, "Not found."),
         }
     }
@@ -180,6 +236,20 @@ impl Service {
         Response::empty()
     }
 
+    /// `[[time, value], ...]` for one pin, whose value is then the newest.
+    fn update_from_history(&mut self, id: DeviceId, request: &Request<'_>) -> Response {
+        let Some(pin) = request.parameter("pin").and_then(pin_number) else {
+            return Response::error(400, WRONG_PIN);
+        };
+        let history: Vec<(i64, Value)> = serde_json::from_slice(request.body).unwrap_or_default();
+        let Some((_, newest)) = history.into_iter().max_by_key(|(time, _)| *time) else {
+            return Response::error(400, "Value doesn't match the Datastream data type.");
+        };
+        let value = newest.as_str().map_or_else(|| newest.to_string(), str::to_owned);
+        self.directory.borrow_mut().write(id, pin, value.as_bytes());
+        Response::text("OK")
+    }
+
     fn get_meta(&self, id: DeviceId, request: &Request<'_>) -> Response {
         let field = request.parameter("metaFieldName").or(request.parameter("metaFieldId"));
         let Some(field) = field.filter(|field| !field.is_empty()) else {
@@ -223,22 +293,54 @@ impl Service {
             Activation::UnknownTemplate => Response::error(400, "Template doesn't exist."),
         }
     }
+
+    /// What the platform API says about a device, but for its token.
+    fn describe(&self, device: &Device) -> Value {
+        let status = match device.status() {
+            DeviceStatus::Online => "ONLINE",
+            DeviceStatus::Offline | DeviceStatus::NeverSeen => "OFFLINE",
+        };
+        let time = |at: Option<Instant>| at.map(|at| self.unix_ms(at));
+        let info = |key: &[u8]| {
+            device.info().find(|(known, _)| *known == key).map(|(_, value)| String::from_utf8_lossy(value))
+        };
+        json!({
+            "id": device.id(),
+            "orgId": ORGANIZATION,
+            "name": device.name(),
+            "status": status,
+            "templateId": device.template(),
+            "activatedAt": time(device.activated_at()),
+            "firstConnectTime": time(device.first_connected_at()),
+            "connectTime": time(device.connected_at()),
+            "disconnectTime": time(device.disconnected_at()),
+            "hardwareInfo": {
+                "version": info(b"mcu").or_else(|| info(b"fw")),
+                "fwType": info(b"fw-type"),
+                "blynkVersion": info(b"blynk").or_else(|| info(b"ver")),
+                "boardType": info(b"dev"),
+                "build": info(b"build"),
+                "templateId": info(b"tmpl"),
+            },
+            "metaFields": { "Hotspot Name": device.meta("Hotspot Name") },
+        })
+    }
 }
 
-/// What the list of devices says about one.
-fn describe(device: &Device) -> Value {
-    let status = match device.status() {
-        DeviceStatus::Online => "ONLINE",
-        DeviceStatus::Offline | DeviceStatus::NeverSeen => "OFFLINE",
-    };
-    json!({
-        "id": device.id(),
-        "name": device.name(),
-        "status": status,
-        "templateId": device.template(),
-        "activatedAt": device.activated_at().map(|at| at.total_millis()),
-        "metaFields": { "Hotspot Name": device.meta("Hotspot Name") },
-    })
+/// What is documented and has nobody who needs it.
+fn not_served(call: &str) -> Response {
+    Response::error(501, &format!("{call} is not served by this cloud."))
+}
+
+/// A widget's property, which no device hears of.
+fn update_property(request: &Request<'_>) -> Response {
+    let mut properties = request.query.iter().filter(|(key, _)| !["token", "pin"].contains(&key.as_ref()));
+    if request.parameter("pin").and_then(pin_number).is_none() {
+        return Response::error(400, WRONG_PIN);
+    }
+    let is_good =
+        properties.next().is_some_and(|(key, value)| is_property(key.as_bytes()) && !value.is_empty());
+    if is_good { Response::empty() } else { Response::error(400, "Wrong property.") }
 }
 
 /// A pin's value; several are separated by a space.
