@@ -22,6 +22,8 @@ pub struct Conversation {
     pub(super) stage: Stage,
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
+    /// What can be sent as soon as there is room for it.
+    ready: Vec<u8>,
     /// What a slow server has ready and sends at these times.
     pub(super) late: VecDeque<(Instant, Vec<u8>)>,
     /// Nothing is heard or said on it any more, and it stays open.
@@ -57,6 +59,7 @@ impl Conversation {
             stage: Stage::Undecided,
             input: Vec::new(),
             output: Vec::new(),
+            ready: Vec::new(),
             late: VecDeque::new(),
             mute: false,
             split: None,
@@ -93,30 +96,30 @@ impl Conversation {
 
     /// What can be sent now; whoever carries it says how much of it has [gone](Self::note_sent).
     pub fn sendable(&mut self, now: Instant) -> Option<&[u8]> {
-        while self.late.front().is_some_and(|(_, bytes)| bytes.is_empty()) {
-            self.late.pop_front();
+        while let Some((_, mut bytes)) = self.late.pop_front_if(|(at, _)| *at <= now) {
+            self.ready.append(&mut bytes);
+        }
+        if self.late.is_empty() {
+            self.ready.append(&mut self.output);
         }
         if self.next_part.is_some_and(|at| now < at) {
             return None;
         }
-        let bytes = match self.late.front() {
-            None => &self.output,
-            Some((at, bytes)) => Some(bytes).filter(|_| *at <= now)?,
-        };
-        let len = self.split.map_or(bytes.len(), |part| part.get().min(bytes.len()));
-        Some(&bytes[..len]).filter(|bytes| !bytes.is_empty())
+        self.next_part = None;
+        let len = self.split.map_or(self.ready.len(), |part| part.get().min(self.ready.len()));
+        Some(&self.ready[..len]).filter(|bytes| !bytes.is_empty())
     }
 
     /// So many bytes of what can be sent are on their way.
     pub fn note_sent(&mut self, now: Instant, len: usize) {
-        let bytes = self.late.front_mut().map_or(&mut self.output, |(_, bytes)| bytes);
-        bytes.drain(..len);
-        self.next_part = self.split.filter(|_| len > 0).map(|_| now + SPLIT_PAUSE);
+        self.ready.drain(..len);
+        self.next_part = self.split.filter(|_| len > 0 && !self.ready.is_empty()).map(|_| now + SPLIT_PAUSE);
     }
 
     /// How many bytes wait to be sent, now or later.
     pub fn backlog_len(&self) -> usize {
-        self.output.len() + self.late.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        let late: usize = self.late.iter().map(|(_, bytes)| bytes.len()).sum();
+        self.ready.len() + self.output.len() + late
     }
 
     /// Whether there is nothing left to send, now or later.
@@ -126,8 +129,7 @@ impl Conversation {
 
     /// When it must be looked at although nothing arrives.
     pub fn next_wake(&self) -> Option<Instant> {
-        let next_part = self.next_part.filter(|_| !self.has_sent());
-        let wakes = [self.late.front().map(|(at, _)| *at), next_part, self.next_ping];
+        let wakes = [self.late.front().map(|(at, _)| *at), self.next_part, self.next_ping];
         wakes.into_iter().fold(self.deadline, soonest)
     }
 

@@ -1,5 +1,7 @@
 //! What changes about clocks, routers, clouds, phones and the air, at once or when something armed happens.
 
+use core::num::NonZero;
+
 use smoltcp::time::Duration;
 
 use super::StepError;
@@ -243,6 +245,15 @@ fn apply_cloud_modes(actor: &mut Cloud, change: &CloudChange) {
     }
     if let Some(delay) = change.delay {
         actor.service_mut().set_delay(delay);
+    }
+    if let Some(len) = change.split {
+        actor.service_mut().set_split(NonZero::new(len.into()));
+    }
+    if let Some(window) = change.coalesce {
+        actor.service_mut().set_coalesce(window);
+    }
+    if let Some(window) = change.reorder {
+        actor.service_mut().set_reorder(window);
     }
     if let Some(after_login) = change.after_login {
         actor.service_mut().set_after_login(match after_login {

@@ -328,6 +328,7 @@ impl CloudChange {
 
     fn fault_words(&self) -> Vec<String> {
         let Self { refuse, delay, after_login, revoke_token, revoke_after, send, .. } = self;
+        let Self { split, coalesce, reorder, .. } = self;
         let mut words = Vec::new();
         words.extend(refuse.map(|refuse| {
             if refuse { "refuses every connection" } else { "takes connections again" }.to_owned()
@@ -335,6 +336,19 @@ impl CloudChange {
         words.extend(delay.map(|delay| match delay.total_millis() {
             0 => "answers devices at once".to_owned(),
             _ => format!("answers devices {} late", spoken(delay)),
+        }));
+        words.extend(split.map(|len| match len {
+            0 => "answers devices in whole pieces".to_owned(),
+            1 => "answers devices byte by byte".to_owned(),
+            _ => format!("answers devices in pieces of {len} bytes"),
+        }));
+        words.extend(coalesce.map(|window| match window.total_millis() {
+            0 => "no longer gathers its answers".to_owned(),
+            _ => format!("gathers its answers for {}", spoken(window)),
+        }));
+        words.extend(reorder.map(|window| match window.total_millis() {
+            0 => "answers in order again".to_owned(),
+            _ => format!("gathers its answers for {}, and sends the last first", spoken(window)),
         }));
         words.extend(after_login.map(|after_login| {
             let words = match after_login {

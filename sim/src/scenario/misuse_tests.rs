@@ -37,6 +37,16 @@ fn misuse_is_told_in_words() {
             "cloud refuses every connection, answers devices 4 s late, says nothing more after a login and sends a \
              frame with message id 0",
         ),
+        (
+            "cloud: { split: 1, coalesce: 2s, reorder: 500ms }",
+            "cloud answers devices byte by byte, gathers its answers for 2 s and gathers its answers for 500 ms, and sends \
+             the last first",
+        ),
+        ("cloud: { split: 7 }", "cloud answers devices in pieces of 7 bytes"),
+        (
+            "cloud: { split: 0, coalesce: 0s, reorder: 0s }",
+            "cloud answers devices in whole pieces, no longer gathers its answers and answers in order again",
+        ),
         ("cloud: { revoke_token: device, revoke_after: 7d }", "cloud will revoke the token of device in 7 d"),
         (
             "link: { jitter: 30ms, mtu: 576, hold: { from: device, to: home }, release: all }",

@@ -198,6 +198,17 @@ pub struct CloudChange {
     #[serde(default, deserialize_with = "value::duration_option")]
     #[schemars(with = "Option<DurationText>")]
     pub delay: Option<Duration>,
+    /// At most so many bytes of what a device is told come at a time, each a millisecond after the one before; 0 for
+    /// all that there is.
+    pub split: Option<u16>,
+    /// How long what a device is told is held, to come in one piece; 0 for not at all.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub coalesce: Option<Duration>,
+    /// How long what a device is told is held, to come with the last frame first; 0 for not at all.
+    #[serde(default, deserialize_with = "value::duration_option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub reorder: Option<Duration>,
     /// What becomes of a device's connection once its login was answered well.
     pub after_login: Option<AfterLogin>,
     /// Takes this device's token from it: its session ends and its logins are refused, but the device stays.

@@ -1,5 +1,7 @@
 //! Stories about one region and one client on the same segment.
 
+mod delivery;
+mod directory;
 mod http_api;
 mod through_a_router;
 
