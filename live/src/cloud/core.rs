@@ -15,6 +15,9 @@ use super::clock::Clock;
 use super::options::{CloudError, Options};
 use super::store::Store;
 
+/// Hears what happens.
+type Log = Box<dyn Fn(&str)>;
+
 /// The logic, and who must hear of what.
 pub(super) struct Core {
     clock: Clock,
@@ -28,7 +31,7 @@ pub(super) struct Core {
     /// The faults that were asked for, in the words of the admin API.
     faults: RefCell<Map<String, Value>>,
     is_verbose: bool,
-    log: RefCell<Box<dyn Fn(&str)>>,
+    log: RefCell<Log>,
     failure: RefCell<Option<CloudError>>,
     has_failed: Notify,
 }

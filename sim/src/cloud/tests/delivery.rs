@@ -105,7 +105,7 @@ fn answers_of_a_window_come_with_the_last_first() {
     talk.service.set_reorder(Duration::from_millis(50));
     talk.service.set_split(core::num::NonZero::new(10));
     talk.say(&ping(2));
-    talk.say(&[ping(3), frame(16, 4, b"vr\09"), ping(5)].concat());
+    talk.say(&[ping(3), frame(16, 4, b"vr\x009"), ping(5)].concat());
     let first = [status(5, 200), status(3, 200)].concat();
     assert_eq!(talk.pieces_within(SOON), [(50, first), (51, status(2, 200))]);
     talk.service.set_reorder(Duration::ZERO);
@@ -149,7 +149,7 @@ fn a_deleted_devices_session_ends_or_goes_on() {
         assert!(talk.service.delete_device(1));
         talk.service.poll(talk.now, &mut talk.conversation);
         assert_eq!(!talk.conversation.is_closing(), goes_on);
-        talk.say(&frame(20, 2, b"vw\05\0x"));
+        talk.say(&frame(20, 2, b"vw\x005\0x"));
         talk.say(&ping(3));
         assert_eq!(talk.take().concat(), if goes_on { status(3, 200) } else { Vec::new() });
     }
