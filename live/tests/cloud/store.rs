@@ -37,7 +37,7 @@ pub(crate) fn what_was_answered_survives_a_kill() -> Result<(), Failed> {
     cloud.kill()?;
 
     let mut cloud = Cloud::start(&database)?;
-    let all = format!(r#"{{"v1":"a","v2":"b","v5":"from the device"}}"#);
+    let all = r#"{"v1":"a","v2":"b","v5":"from the device"}"#.to_owned();
     ensure(cloud.get(&format!("/external/api/getAll?token={token}"))? == (200, all), "the values are there")?;
     ensure(cloud.get(&format!("/external/api/getAll?token={gone}"))?.0 == 400, "what was deleted is gone")?;
     let meta = format!("/external/api/device/meta?token={token}&metaFieldName=Hotspot+Name");
