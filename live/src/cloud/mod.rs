@@ -1,7 +1,7 @@
 //! `hil cloud`: the simulated cloud's own logic behind real sockets, for real devices and clients.
 //!
 //! One thread does everything. Each connection is a task with a [`Conversation`](hil_sim::cloud::Conversation); they
-//! share a [`Core`], which has the [`Service`](hil_sim::cloud::Service), the file if there is one, and the list of
+//! share a `Core`, which has the [`Service`](hil_sim::cloud::Service), the file if there is one, and the list of
 //! connections that must be woken when something waits for their device.
 
 mod admin;
