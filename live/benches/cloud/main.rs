@@ -1,7 +1,7 @@
 //! What `hil cloud` takes: many devices at once, each of which writes a pin and pings once a second, with the limits of
 //! the documents in force.
 //!
-//! `cargo bench -p hil-live --bench cloud [-- --devices 2000 --seconds 20]`. The cloud is a process of its own, so that
+//! `cargo bench -p hil-live --bench cloud [-- --devices 2000 --seconds 20 --database FILE]`. The cloud is a process of its own, so that
 //! its memory can be told from that of the devices here. Both run on this machine: the latency has both in it.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -47,7 +47,7 @@ fn run() -> Result<(), Error> {
     if rlimit::increase_nofile_limit(wanted)? < wanted {
         return Err(format!("the system allows fewer than {wanted} open files: raise `ulimit -n`").into());
     }
-    let cloud = Cloud::start()?;
+    let cloud = Cloud::start(text("--database").as_deref())?;
     let tokens = (0..count).map(|_| cloud.add_device()).collect::<Result<Vec<_>, _>>()?;
     let before = cloud.memory_kib();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -176,20 +176,25 @@ fn frame(command: u8, id: u8, body: &[u8]) -> Vec<u8> {
     [&[command, 0, id][..], &len, body].concat()
 }
 
+/// What stands behind a name on the command line.
+fn text(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
 /// A number behind its name on the command line.
 fn option(name: &str, default: usize) -> Result<usize, Error> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
-    match arguments.next() {
+    match text(name) {
         Some(text) => text.parse().map_err(|_| format!("{name} takes a number, not `{text}`").into()),
         None => Ok(default),
     }
 }
 
 impl Cloud {
-    fn start() -> Result<Self, Error> {
+    fn start(database: Option<&str>) -> Result<Self, Error> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hil-live"));
         command.args(["cloud", "--port", "0", "--tls-port", "0", "--admin-port", "0"]);
         command.args(["--template", &format!("{TEMPLATE}=Bench")]);
+        command.args(database.map(|file| ["--database", file]).into_iter().flatten());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let mut line = String::new();
