@@ -160,15 +160,22 @@ pub(crate) fn run(
         let server = Server::bind(options).await.map_err(|error| trouble(&error))?;
         let Addresses { plain, secure, admin } = server.addresses().map_err(system)?;
         let admin = admin.map(|admin| format!(", and {admin} (admin)")).unwrap_or_default();
-        println!("listening on {plain} (plain) and {secure} (TLS){admin}");
-        println!("{}", server.welcome());
-        // Whoever waits for these lines may read from a pipe.
-        let _ = io::stdout().flush();
+        let welcome =
+            format!("listening on {plain} (plain) and {secure} (TLS){admin}\n{}\n", server.welcome());
+        // Whoever waits for these lines may read from a pipe, and close it when it knows enough.
+        let mut screen = io::stdout().lock();
+        let _ = screen.write_all(welcome.as_bytes()).and_then(|()| screen.flush());
+        drop(screen);
         tokio::select! {
-            ended = server.serve(|line| eprintln!("{line}")) => ended.map_err(|error| trouble(&error)),
+            ended = server.serve(tell) => ended.map_err(|error| trouble(&error)),
             told = told => told.map_err(system),
         }
     })
+}
+
+/// Tells what happens, as long as somebody listens.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn trouble(error: &CloudError) -> Trouble {
