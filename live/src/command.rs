@@ -2,23 +2,35 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::thread;
 
-use hil_sim::cli::{CloudArguments, Live, PeerArguments, RadioName, ServeArguments, Trouble, WokwiTarget};
+use hil_sim::cli::{
+    AcceptanceArguments, CloudArguments, DeviceArguments, Live, PeerArguments, RadioName, ServeArguments,
+    Trouble, WokwiTarget,
+};
 use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
+use hil_sim::runner::Harness;
+use hil_sim::scenario::Scenario;
 use hil_sim::target::Target;
 use hil_sim::wokwi::Options;
 use tokio::runtime::{self, Runtime};
+use tokio::sync::mpsc;
 
+use crate::acceptance::Acceptance;
 use crate::api::{ApiError, Server};
 use crate::cloud;
+use crate::device::{self, LiveDevice, LiveError, Panel, Taps};
 use crate::peer::Peer;
 use crate::serve::{self, Chip, EspImage};
 use crate::wokwi::{NativeWokwi, Project, ProjectError, Wokwi, greet};
 
 /// The environment variable with a device's token, for a run that is to reach the cloud.
 const CLOUD_TOKEN_VARIABLE: &str = "HIL_BLYNK_TOKEN";
+
+/// What the panel asks that waits while the world is busy.
+const REQUESTS_WAITING_MAX: usize = 64;
 
 /// This program's sockets.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +103,58 @@ impl Live for Sockets {
             })
     }
 
+    fn acceptance(
+        &self,
+        port: &str,
+        baud: u32,
+        arguments: &AcceptanceArguments,
+        harness: &Harness,
+    ) -> Result<Box<dyn Target>, Trouble> {
+        Ok(Box::new(Acceptance::new(port, baud, arguments, harness)?))
+    }
+
+    fn device(
+        &self,
+        arguments: &DeviceArguments,
+        scenario: Option<Scenario>,
+        harness: &Harness,
+    ) -> Result<(), Trouble> {
+        let scenario = scenario.unwrap_or_else(device::home);
+        let DeviceArguments { tap, lan_tap, wan_tap, console, .. } = arguments;
+        let taps =
+            (!arguments.no_tap).then(|| Taps { ap: tap.clone(), lan: lan_tap.clone(), wan: wan_tap.clone() });
+        check_names(taps.as_ref(), arguments.netns.as_deref())?;
+        let options =
+            device::Options { scenario, taps, namespace: arguments.netns.clone(), console: console.clone() };
+        let address = SocketAddr::new(arguments.listen, arguments.port);
+        // One thread: the simulated world belongs to it.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| system(&error))?.block_on(async {
+            let (sender, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
+            let mut live =
+                LiveDevice::start(options, harness, requests).map_err(|error| no_device(&error))?;
+            let panel = Panel::bind(address, sender).await.map_err(|error| {
+                let hint = "end the other program, or choose another: --port PORT";
+                Trouble::unavailable(format!("the panel cannot listen at {address}: {error}"), hint)
+            })?;
+            let url = format!("http://{}/", panel.address());
+            println!("panel: {url}");
+            live.advice().iter().for_each(|line| println!("{line}"));
+            // Whoever waits for these lines may read from a pipe.
+            let _ = io::stdout().flush();
+            if !arguments.no_open && open::that_detached(&url).is_err() {
+                eprintln!("no browser can be opened; open the address above in one");
+            }
+            let ended = async {
+                // Without signals it can still be killed.
+                if told_to_end().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            live.run(ended, |update| panel.tell(update)).await.map_err(|error| no_device(&error))
+        })
+    }
+
     fn peer(&self, arguments: &PeerArguments) -> Result<(), Trouble> {
         let runtime = runtime()?;
         let peer = runtime.block_on(Peer::bind(arguments.port, emulator()?)).map_err(|error| {
@@ -130,6 +194,42 @@ async fn told_to_end() -> io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
+}
+
+/// Names of interfaces and namespaces as Linux takes them.
+fn check_names(taps: Option<&Taps>, namespace: Option<&str>) -> Result<(), Trouble> {
+    let names: Vec<&str> = taps.into_iter().flat_map(Taps::names).collect();
+    for name in names.iter().copied().chain(namespace) {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let fits =
+            (1..=device::INTERFACE_NAME_LEN_MAX).contains(&name.len()) && !name.starts_with(['-', '.']);
+        if !fits || !name.bytes().all(is_good) {
+            let what = format!("`{name}` is no name for an interface or a namespace");
+            return Err(Trouble::misuse(
+                what,
+                "1 to 15 letters, digits, `-`, `_` and `.`, for example hil-ap",
+            ));
+        }
+    }
+    let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+    if let Some((_, name)) = twice {
+        let what = format!("two interfaces are to be called `{name}`");
+        return Err(Trouble::misuse(
+            what,
+            "give each a name of its own: --tap NAME --lan-tap NAME --wan-tap NAME",
+        ));
+    }
+    Ok(())
+}
+
+fn no_device(error: &LiveError) -> Trouble {
+    let hint = match error {
+        LiveError::Network(error) => error.hint(),
+        LiveError::Terminal(error) => error.hint(),
+        LiveError::World(_) => "look at the scenario's world",
+        LiveError::Run(_) => "this is a mistake in the simulator or the firmware: please report it",
+    };
+    Trouble::unavailable(error.to_string(), hint)
 }
 
 fn emulator() -> Result<std::path::PathBuf, Trouble> {

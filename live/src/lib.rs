@@ -3,9 +3,11 @@
 //! `hil` hands over to the program of this crate, which has the same command line. A harness of one's own that wants
 //! sockets calls [`main`] in the place of `hil_sim::cli::main`.
 
+pub mod acceptance;
 pub mod api;
 pub mod cloud;
 mod command;
+pub mod device;
 pub mod peer;
 pub mod serve;
 pub mod wokwi;

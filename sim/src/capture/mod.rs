@@ -172,8 +172,8 @@ impl Recording {
 /// Where an actor sees frames.
 fn ports(node: NodeId) -> &'static [Port] {
     match node {
-        NodeId::Device(_) | NodeId::Guest(_) => &[Port::Air],
-        NodeId::Phone(_) | NodeId::Router(_) => &[Port::Air, Port::Internet],
+        NodeId::Device(_) => &[Port::Air],
+        NodeId::Phone(_) | NodeId::Router(_) | NodeId::Guest(_) => &[Port::Air, Port::Internet],
         NodeId::Cloud(_) => &[Port::Internet],
     }
 }

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 
 use super::cloud::{self, CloudArguments};
-use super::live::{PeerArguments, RadioName, ServeArguments};
+use super::live::{AcceptanceArguments, DeviceArguments, PeerArguments, RadioName, ServeArguments};
 use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
@@ -44,6 +44,9 @@ Examples:
   hil run --target wokwi --peer           the same without Wokwi, with QEMU in its place
   hil run --target wokwi --radio real scenarios/cases/user/bouncing-button.yaml
                                           with Wokwi's own WiFi: set up on the console, seen from outside
+  hil run --target board --radio real --port /dev/ttyACM0 --interface wlan1 --cloud http://192.168.1.10:8080 \
+    --network HomeNet=MyWiFi scenarios/cases/setup/first-setup.yaml
+                                          acceptance: a board with its own WiFi, real networks, this host as the phone
   hil run --update                        write the stories and exact traces beside the files
 
 A run passes when every step does what it says and, at the default seed, the story is the one in
@@ -76,6 +79,19 @@ Each seed becomes a scenario file: faults that it draws, then the story, whose s
 all faults. Whatever goes wrong, the invariants must hold; in the end the device must come to rest and let
 itself be set up. What fails is made small and written as a file that fails the same way.
 Exit codes: 0 nothing is wrong, 1 a seed fails, 2 wrong use or a bad file.";
+
+const DEVICE_EXAMPLES: &str = "\
+Examples:
+  hil serve --no-tap                      the device and its panel: press, type, pull the plug, set it up
+  sudo hil serve                          with hil-ap in the device's network and hil-lan in the home's
+  sudo hil serve --netns bench            with both in a network namespace; then, in another terminal:
+    sudo ip netns exec bench dhclient hil-ap
+    sudo ip netns exec bench curl http://192.168.4.1/board_info.json
+  hil serve my-case.yaml --no-tap         in the world of a scenario, with its product
+
+The panel's page uses a small interface that programs can use as well: docs/serve.md.
+Interfaces are TAP interfaces, which Linux has; they need CAP_NET_ADMIN, and a namespace needs CAP_SYS_ADMIN.
+Exit codes: 0 ended by Ctrl-C, 2 wrong use or a bad file, 3 a port or an interface cannot be had.";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -156,7 +172,7 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Runs scenarios: all of them, or one with its timeline.
     #[command(after_help = RUN_EXAMPLES)]
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Reads scenario files and says what is wrong with them, without running them.
     Check {
         /// Scenario files, or folders of them [default: all cases].
@@ -185,6 +201,9 @@ pub(super) enum Command {
         /// The run's folder, its page, or its name below target/hil [default: the only one].
         run: Option<PathBuf>,
     },
+    /// Runs a live device, with a panel in the browser and interfaces of this host in its networks.
+    #[command(after_help = DEVICE_EXAMPLES)]
+    Serve(DeviceArguments),
     /// Helps with the Wokwi simulator.
     Wokwi {
         #[command(subcommand)]
@@ -273,11 +292,13 @@ pub(super) struct RunArguments {
     /// The diagram for the target `wokwi`, whose board says for which chip to build [default: the project's own].
     #[arg(long, value_name = "FILE")]
     pub(super) diagram: Option<PathBuf>,
-    /// Whose radio the device in Wokwi uses: the world's here, or Wokwi's own, with the device seen from outside. It is
+    /// Whose radio the device uses: the world's here, or its own, with the device seen from outside. In Wokwi it is
     /// waited for until it is online when HIL_BLYNK_TOKEN has a token, at the cloud that HIL_BLYNK_HOST and
-    /// HIL_BLYNK_PORT name.
+    /// HIL_BLYNK_PORT name. On a board this is acceptance: docs/acceptance.md.
     #[arg(long, value_enum, default_value = "virtual", value_name = "WHOSE")]
     pub(super) radio: RadioName,
+    #[command(flatten)]
+    pub(super) acceptance: AcceptanceArguments,
     /// Has the peer of `hil wokwi peer` stand in for Wokwi's service: no token, no network.
     #[arg(long)]
     pub(super) peer: bool,

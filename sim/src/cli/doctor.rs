@@ -21,7 +21,7 @@ struct Tool {
     source: &'static str,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     Tool {
         programs: &[PROGRAM],
         purpose: "runs the firmware on an emulated RISC-V processor (--target qemu, and wokwi --peer)",
@@ -36,6 +36,11 @@ const TOOLS: [Tool; 12] = [
         programs: &["chromium", "chromium-browser", "google-chrome"],
         purpose: "opens the page of a run in the tests",
         source: "package chromium",
+    },
+    Tool {
+        programs: &["ip"],
+        purpose: "puts interfaces of this computer into a live device's networks (hil serve)",
+        source: "package iproute2",
     },
     Tool {
         programs: &["dhclient"],

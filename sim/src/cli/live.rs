@@ -3,17 +3,21 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Stdio};
+use std::slice;
 
 use clap::{Args, ValueEnum};
 
 use super::arguments::{Arguments, Command, TargetName, WokwiCommand};
 use super::cloud::CloudArguments;
+use super::files::{load, resolve};
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::firmware_build::project;
 use crate::runner::Harness;
+use crate::scenario::Scenario;
 use crate::target::Target;
 
 /// The program that has sockets.
@@ -33,11 +37,34 @@ pub trait Live: Sync {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Box<dyn Target>, Trouble>;
 
+    /// A board with its own radio at a serial port, which is seen from outside.
+    ///
+    /// # Errors
+    /// When something that it takes is not named, or is not there.
+    fn acceptance(
+        &self,
+        port: &str,
+        baud: u32,
+        arguments: &AcceptanceArguments,
+        harness: &Harness,
+    ) -> Result<Box<dyn Target>, Trouble>;
+
     /// Serves a page of Wokwi's with a firmware, until it is told to end.
     ///
     /// # Errors
     /// When a port is taken, or the firmware is none.
     fn serve(&self, arguments: &ServeArguments) -> Result<(), Trouble>;
+
+    /// Runs a live device with a panel, until it is told to end. A scenario gives its world and its product.
+    ///
+    /// # Errors
+    /// When the port is taken, an interface cannot be had, or the simulation cannot go on.
+    fn device(
+        &self,
+        arguments: &DeviceArguments,
+        scenario: Option<Scenario>,
+        harness: &Harness,
+    ) -> Result<(), Trouble>;
 
     /// Stands in for Wokwi's service, until it is told to end.
     ///
@@ -63,6 +90,44 @@ pub struct WokwiTarget<'a> {
     pub with_peer: bool,
     /// Whose radio the device uses.
     pub radio: RadioName,
+}
+
+/// What acceptance of a board with its own radio takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AcceptanceArguments {
+    /// The interface of this host that joins the device's access point, for `--radio real`: requests leave by it alone.
+    #[arg(long, value_name = "NAME")]
+    pub interface: Option<String>,
+    /// A command that joins the access point HIL_SSID with the interface HIL_INTERFACE [default: a person is asked].
+    #[arg(long, value_name = "COMMAND")]
+    pub join: Option<String>,
+    /// A command that presses the board's button, or releases it: HIL_BUTTON is `down` or `up`.
+    #[arg(long, value_name = "COMMAND")]
+    pub press: Option<String>,
+    /// A command that switches the board's supply: HIL_SUPPLY is `on` or `off`.
+    #[arg(long, value_name = "COMMAND")]
+    pub supply: Option<String>,
+    /// The real network that stands for one of the scenario's, as in HomeNet=MyWiFi; once for each. Its password is in
+    /// HIL_PASSWORD_HOMENET.
+    #[arg(long, value_name = "NAME=SSID")]
+    pub network: Vec<String>,
+    /// The cloud, as this host and the device find it: http://ADDRESS:8080 for `hil cloud`, with its account in
+    /// HIL_CLOUD_ACCOUNT and HIL_CLOUD_PASSWORD [default: the public one, with a device's token in HIL_BLYNK_TOKEN].
+    #[arg(long, value_name = "URL")]
+    pub cloud: Option<String>,
+    /// How long at least whatever is awaited may take, in seconds: a real network is slower than a simulated one
+    /// [default: 90].
+    #[arg(long, value_name = "SECONDS")]
+    pub patience: Option<u16>,
+}
+
+impl AcceptanceArguments {
+    /// Whether nothing of it is written.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { interface, join, press, supply, network, cloud, patience } = self;
+        let texts = [interface, join, press, supply, cloud];
+        texts.iter().all(|written| written.is_none()) && network.is_empty() && patience.is_none()
+    }
 }
 
 /// What `hil wokwi serve` takes.
@@ -96,6 +161,40 @@ pub struct ServeArguments {
     pub no_open: bool,
 }
 
+/// What `hil serve` takes.
+#[derive(Debug, Args)]
+pub struct DeviceArguments {
+    /// A scenario file, whose world and product are taken; its steps are left out [default: a home with one router].
+    pub file: Option<PathBuf>,
+    /// The port of the panel.
+    #[arg(long, value_name = "PORT", default_value_t = 8321)]
+    pub port: u16,
+    /// The address of the panel. Whoever reaches it can do everything that the panel can.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub listen: IpAddr,
+    /// The interface in the device's own network.
+    #[arg(long, value_name = "NAME", default_value = "hil-ap")]
+    pub tap: String,
+    /// The interface in the network of the first router.
+    #[arg(long, value_name = "NAME", default_value = "hil-lan")]
+    pub lan_tap: String,
+    /// An interface on the simulated internet, so that the device finds programs of this host there [default: none].
+    #[arg(long, value_name = "NAME", conflicts_with = "no_tap")]
+    pub wan_tap: Option<String>,
+    /// Makes a terminal there that is the device's serial line, for programs that want a serial port.
+    #[arg(long, value_name = "PATH")]
+    pub console: Option<PathBuf>,
+    /// Puts the interfaces into a network namespace of this name, which is made and removed.
+    #[arg(long, value_name = "NAME", conflicts_with = "no_tap")]
+    pub netns: Option<String>,
+    /// Makes no interfaces: the device is reached from the panel alone, and nothing needs to be permitted.
+    #[arg(long)]
+    pub no_tap: bool,
+    /// Only prints the panel's address, and opens no browser.
+    #[arg(long)]
+    pub no_open: bool,
+}
+
 /// What `hil wokwi peer` takes.
 #[derive(Debug, Args)]
 pub struct PeerArguments {
@@ -104,20 +203,43 @@ pub struct PeerArguments {
     pub port: u16,
 }
 
-/// Whose radio a device in Wokwi uses.
+/// Whose radio a device uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum RadioName {
     /// The world's, over the link.
     Virtual,
-    /// Wokwi's own.
+    /// Its own: Wokwi's, or a board's.
     Real,
+}
+
+/// `hil serve`.
+pub(super) fn device(
+    arguments: &DeviceArguments,
+    harness: &Harness,
+    live: Option<&dyn Live>,
+    screen: &mut Screen,
+) -> Result<Exit, Trouble> {
+    let live = live.expect("a command that takes sockets is carried out where there are some");
+    let mut scenario = None;
+    if let Some(file) = &arguments.file {
+        let (mut cases, _) = load(resolve(slice::from_ref(file))?, harness, screen);
+        match (cases.pop(), cases.len()) {
+            (Some(case), 0) => scenario = Some(case.scenario),
+            (Some(_), _) => {
+                let what = format!("{} is a folder with more than one scenario", file.display());
+                return Err(Trouble::misuse(what, "name one file: there is one world"));
+            }
+            (None, _) => return Ok(Exit::Misuse),
+        }
+    }
+    live.device(arguments, scenario, harness).map(|()| Exit::Passed)
 }
 
 /// Whether a command takes sockets.
 pub(super) fn is_needed(arguments: &Arguments) -> bool {
     match &arguments.command {
-        Command::Run(run) => run.target == TargetName::Wokwi,
-        Command::Cloud(_) => true,
+        Command::Run(run) => run.target == TargetName::Wokwi || run.radio == RadioName::Real,
+        Command::Cloud(_) | Command::Serve(_) => true,
         Command::Wokwi { command } => matches!(command, WokwiCommand::Serve(_) | WokwiCommand::Peer(_)),
         _ => false,
     }
@@ -129,7 +251,9 @@ pub(super) fn hand_over(
     harness: &Harness,
     screen: &mut Screen,
 ) -> Result<Exit, Trouble> {
-    if matches!(arguments.command, Command::Run(_)) && harness.product != Harness::EXAMPLE.product {
+    if matches!(arguments.command, Command::Run(_) | Command::Serve(_))
+        && harness.product != Harness::EXAMPLE.product
+    {
         let what = "this harness has no sockets, and the program that has some has another product";
         let hint = "call hil_live::main (crate hil-live) in the place of hil_sim::cli::main";
         return Err(Trouble::misuse(what, hint));

@@ -63,7 +63,9 @@ use clap::Parser;
 use crate::runner::Harness;
 use arguments::{Arguments, Command};
 pub use cloud::CloudArguments;
-pub use live::{Live, PeerArguments, RadioName, ServeArguments, WokwiTarget};
+pub use live::{
+    AcceptanceArguments, DeviceArguments, Live, PeerArguments, RadioName, ServeArguments, WokwiTarget,
+};
 use screen::Screen;
 
 /// Does what the command line asks for. The exit code is 0 when everything passed, 1 when a scenario failed, 2
@@ -112,6 +114,7 @@ fn carry_out(
         Command::Merge(arguments) => explore::merge(&arguments, screen),
         Command::Diff { first, second } => diff::diff(&first, &second, screen),
         Command::Show { run } => show::show(run.as_deref(), screen),
+        Command::Serve(arguments) => live::device(&arguments, harness, live, screen),
         Command::Wokwi { command } => wokwi::wokwi(&command, harness, live, screen),
         Command::Cloud(arguments) => cloud::cloud(*arguments, harness, live),
         Command::New { file } => write::new(file.as_deref(), screen),

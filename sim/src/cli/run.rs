@@ -50,7 +50,7 @@ pub(super) fn run(
             "name one file: hil run FILE --html FILE.html",
         ));
     }
-    let target = prepare(arguments, live, screen)?;
+    let target = prepare(arguments, harness, live, screen)?;
     screen.say(headline(arguments, paths.len()));
     let (cases, bad) = load(paths, harness, screen);
     let mut summary = Summary::new(&cases, bad);

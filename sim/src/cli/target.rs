@@ -11,11 +11,13 @@ use crate::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 
 use crate::executor::serial::{PortError, SerialPorts};
 use crate::firmware_build::Firmware;
+use crate::runner::Harness;
 use crate::target::{Sim, Target};
 
 /// The target that the arguments name, ready for use.
 pub(super) fn prepare(
     arguments: &RunArguments,
+    harness: &Harness,
     live: Option<&dyn Live>,
     screen: &mut Screen,
 ) -> Result<Box<dyn Target>, Trouble> {
@@ -31,10 +33,19 @@ pub(super) fn prepare(
             "leave --firmware out, or add --target qemu",
         ));
     }
-    if arguments.target != TargetName::Wokwi && arguments.radio == RadioName::Real {
+    if !matches!(arguments.target, TargetName::Wokwi | TargetName::Board)
+        && arguments.radio == RadioName::Real
+    {
         return Err(Trouble::misuse(
             format!("the target `{}` has the world's radio", arguments.target.name()),
-            "leave --radio out, or add --target wokwi",
+            "leave --radio out, or add --target board or --target wokwi",
+        ));
+    }
+    let is_acceptance = arguments.target == TargetName::Board && arguments.radio == RadioName::Real;
+    if !is_acceptance && !arguments.acceptance.is_empty() {
+        return Err(Trouble::misuse(
+            "--interface, --join, --press, --supply, --network, --cloud and --patience are for a board with its own radio",
+            "leave them out, or add --target board --radio real",
         ));
     }
     if arguments.peer && arguments.radio == RadioName::Real {
@@ -49,6 +60,7 @@ pub(super) fn prepare(
     match arguments.target {
         TargetName::Sim => Ok(Box::new(Sim)),
         TargetName::Qemu => qemu(arguments.firmware.as_deref(), screen),
+        TargetName::Board if is_acceptance => acceptance(arguments, harness, live),
         TargetName::Board => boards(arguments),
         TargetName::Wokwi => {
             let RunArguments { firmware, diagram, peer, radio, .. } = arguments;
@@ -58,6 +70,19 @@ pub(super) fn prepare(
                 screen.progress(what);
             })
         }
+    }
+}
+
+fn acceptance(
+    arguments: &RunArguments,
+    harness: &Harness,
+    live: Option<&dyn Live>,
+) -> Result<Box<dyn Target>, Trouble> {
+    let live = live.expect("a command that takes sockets is carried out where there are some");
+    match arguments.port.as_slice() {
+        [port] => live.acceptance(port, arguments.baud, &arguments.acceptance, harness),
+        [] => boards(arguments),
+        _ => Err(Trouble::misuse("one board is accepted at a time", "name one serial port: --port PORT")),
     }
 }
 

@@ -199,11 +199,6 @@ class Inspector {
   }
 }
 
-function fieldsHtml(rows) {
-  const html = rows.map(([label, value]) => `<tr><th>${escapeHtml(String(label).replaceAll("_", " "))}</th><td>${escapeHtml(String(value))}</td></tr>`);
-  return `<table>${html.join("")}</table>`;
-}
-
 function hexHtml(bytes) {
   return hexLines(Array.from(bytes, (byte) => hex(byte, 2)));
 }

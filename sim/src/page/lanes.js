@@ -7,10 +7,6 @@ const ROWS_BEYOND = 12;
 const LANE_MIN = 16;
 const LANE_MAX = 92;
 
-function escapeHtml(text) {
-  return text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
-}
-
 class Lanes {
   constructor(run, list, rows, heads, onSelect) {
     Object.assign(this, { run, list, rows, heads, shown: [], selected: -1, hits: null });

@@ -18,12 +18,21 @@ use crate::trace::Trace;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
+/// What begins the style of every page of ours: colours, light and dark, what states and lamps look like.
+pub const BASE_STYLE: &str = include_str!("base.css");
+/// Takes frames apart: `decodeFrame(bytes)`.
+pub const DECODE_SCRIPTS: [&str; 2] = [include_str!("decode.js"), include_str!("decode_payload.js")];
+/// Writes times and fields: `clock(us)`, `spoken(us)`, `fieldsHtml(rows)`, `escapeHtml(text)`.
+pub const TEXT_SCRIPT: &str = include_str!("text.js");
+/// Shows indicators, by [`TEXT_SCRIPT`]: `setLamp(element, row, at)` and `animateLamps`, which the page calls once.
+pub const LAMP_SCRIPT: &str = include_str!("lamp.js");
 /// In the order in which they need each other.
-const SCRIPTS: [&str; 8] = [
-    include_str!("decode.js"),
-    include_str!("decode_payload.js"),
+const SCRIPTS: [&str; 9] = [
+    DECODE_SCRIPTS[0],
+    DECODE_SCRIPTS[1],
+    TEXT_SCRIPT,
     include_str!("model.js"),
-    include_str!("lamp.js"),
+    LAMP_SCRIPT,
     include_str!("lanes.js"),
     include_str!("overview.js"),
     include_str!("inspector.js"),
@@ -68,7 +77,8 @@ impl Window {
 pub fn write(scenario: &Scenario, trace: &Trace, trace_file: &str, recording: Option<&Recording>) -> String {
     let window = Window::of(trace, recording);
     let secrets = Secrets::of(scenario);
-    let mut page = String::with_capacity(2 * trace_file.len() + PAGE.len() + STYLE.len() + 65_536);
+    let mut page =
+        String::with_capacity(2 * trace_file.len() + PAGE.len() + STYLE.len() + BASE_STYLE.len() + 65_536);
     let mut rest = PAGE;
     let mut put = |page: &mut String, mark: &str, fill: &mut dyn FnMut(&mut String)| {
         let (before, behind) = rest.split_once(mark).unwrap_or((rest, ""));
@@ -77,7 +87,7 @@ pub fn write(scenario: &Scenario, trace: &Trace, trace_file: &str, recording: Op
         rest = behind;
     };
     put(&mut page, "<!--title-->", &mut |page| push_html(page, &secrets.clean(&scenario.title)));
-    put(&mut page, "/*style*/", &mut |page| *page += STYLE);
+    put(&mut page, "/*style*/", &mut |page| page.extend([BASE_STYLE, STYLE]));
     put(&mut page, "<!--trace-->", &mut |page| push_trace(page, trace_file, window));
     put(&mut page, "<!--frames-->", &mut |page| push_frames(page, trace, recording, window));
     put(&mut page, "<!--flash-->", &mut |page| push_flash(page, recording, &secrets));

@@ -53,7 +53,7 @@ impl OpenWorld {
         seed: u64,
     ) -> Result<Self, CannotBeDone> {
         let mut stage = Stage::build(target, &scenario, harness, seed).map_err(CannotBeDone)?;
-        stage.world.recent = Some(Box::default());
+        stage.world.recent = Some(Vec::new());
         let secrets = Secrets::of(&scenario);
         Ok(Self { stage, scenario, secrets })
     }
@@ -121,18 +121,22 @@ impl OpenWorld {
         Some(super::build::wear(node.executor.flash_state()))
     }
 
-    /// Adds a station whose packets are made and taken outside, in the network that an actor of this name opens.
-    pub fn add_guest(&mut self, name: &str, network_of: &str, mac: EthernetAddress) -> Option<usize> {
-        let network_of = self.stage.node(network_of)?;
-        match self.stage.world.add_guest(name, Guest::new(network_of, mac)) {
+    /// Adds a station whose packets are made and taken outside, in the network that an actor of this name opens, or on
+    /// the internet. Returns its number; `None` when there is no such actor.
+    pub fn add_guest(&mut self, name: &str, network_of: Option<&str>, mac: EthernetAddress) -> Option<usize> {
+        let guest = match network_of {
+            Some(network_of) => Guest::new(self.stage.node(network_of)?, mac),
+            None => Guest::on_the_internet(mac),
+        };
+        match self.stage.world.add_guest(name, guest) {
             NodeId::Guest(index) => Some(index),
             _ => None,
         }
     }
 
     /// Whether a guest is in its network.
-    pub fn is_joined(&self, guest: usize) -> bool {
-        self.stage.world.joined(NodeId::Guest(guest)).is_some()
+    pub fn is_connected(&self, guest: usize) -> bool {
+        self.stage.world.is_connected(guest)
     }
 
     /// Sends a guest's frame. One that is in no network sends to nobody.
@@ -158,16 +162,16 @@ impl OpenWorld {
         Told { lines, printed }
     }
 
-    /// Lets the simulated phone set up the device with the first router's network, as its app does. Returns whether
-    /// there are both and the phone has nothing under way.
-    pub fn set_up_by_phone(&mut self) -> bool {
+    /// Lets the simulated phone set up the device with the first router's network, as its app does. `afresh` gives up
+    /// what it has under way. Returns whether there are both and the phone begins.
+    pub fn set_up_by_phone(&mut self, afresh: bool) -> bool {
         let now = self.now();
         let Some(router) = self.scenario.world.routers.first() else { return false };
         let password = router.password.as_ref().map_or(&[][..], |password| password.expose());
         let configuration = Configuration::new(router.ssid.as_bytes(), Secret::new(password));
         let command = Command::Provision { ap: None, configuration, keep_token: false, name: None };
         let Some(phone) = self.stage.world.phones.first_mut() else { return false };
-        if *phone.status() == Status::Busy {
+        if *phone.status() == Status::Busy && !afresh {
             return false;
         }
         phone.command(now, command);
@@ -177,7 +181,7 @@ impl OpenWorld {
 
     /// Takes away the frames that have been sent since this was asked last. They hold secrets.
     pub fn take_frames(&mut self) -> Vec<SentFrame> {
-        self.stage.world.recent.as_deref_mut().map(std::mem::take).unwrap_or_default()
+        self.stage.world.recent.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Gives a device power; it starts a moment later.

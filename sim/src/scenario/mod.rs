@@ -32,6 +32,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use smoltcp::time::Duration;
 
+use crate::secrets::Secrets;
 pub use arm::{Arm, Armed, BrownoutPoint, CutPoint, Moment, Point};
 pub use credential::{Secret, Ssid};
 pub use error::ScenarioError;
@@ -116,6 +117,12 @@ impl Scenario {
     pub fn steps_in_its_world(&self, file: &str, text: &str) -> Result<Vec<Step>, ScenarioError> {
         let world = At::nowhere(self.world.clone());
         check::steps(text, &world).map_err(|complaint| complaint.in_file(file, text))
+    }
+
+    /// What each step says, without secrets.
+    pub fn steps_in_words(&self) -> Vec<String> {
+        let secrets = Secrets::of(self);
+        self.steps.iter().map(|step| secrets.clean(&step.describe())).collect()
     }
 
     /// The same with steps before its own, written as in a file; `file` only names it in errors.

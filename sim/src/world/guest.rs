@@ -1,5 +1,6 @@
-//! A station whose packets are made and taken outside the world, as by a network interface of the host. The world
-//! only has its radio: it joins its network whenever that is on the air.
+//! Stations whose packets are made and taken outside the world, as by a network interface of the host. Of one in a
+//! wireless network the world has the radio, which joins whenever that network is on the air; one on the internet is
+//! wired to it.
 
 use std::collections::VecDeque;
 
@@ -19,7 +20,8 @@ const FRAMES_MAX: usize = 1_024;
 /// A station whose packets are made and taken outside.
 #[derive(Debug)]
 pub struct Guest {
-    network_of: NodeId,
+    /// Whose network it is in; `None` on the internet.
+    network_of: Option<NodeId>,
     mac: EthernetAddress,
     /// Its radio has been told to join, and has not said what became of it.
     is_joining: bool,
@@ -30,7 +32,12 @@ pub struct Guest {
 impl Guest {
     /// A station of the network that somebody opens: a device's access point, or a router's.
     pub fn new(network_of: NodeId, mac: EthernetAddress) -> Self {
-        Self { network_of, mac, is_joining: false, received: VecDeque::new(), lost: 0 }
+        Self { network_of: Some(network_of), ..Self::on_the_internet(mac) }
+    }
+
+    /// A neighbour of everybody on the internet, who takes any address there that nobody has.
+    pub fn on_the_internet(mac: EthernetAddress) -> Self {
+        Self { network_of: None, mac, is_joining: false, received: VecDeque::new(), lost: 0 }
     }
 
     /// Its hardware address.
@@ -61,7 +68,12 @@ impl World {
     /// Adds a station whose packets are made and taken outside.
     pub fn add_guest(&mut self, name: &str, guest: Guest) -> NodeId {
         let node = NodeId::Guest(self.guests.len());
-        self.air.add_radio(node, guest.mac());
+        match guest.network_of {
+            Some(_) => self.air.add_radio(node, guest.mac()),
+            None => {
+                self.internet.insert(guest.mac().into(), node);
+            }
+        }
         self.trace.set_address_name(guest.mac(), name);
         self.guests.push(guest);
         let node = self.register(node, name);
@@ -72,9 +84,20 @@ impl World {
     /// Sends a guest's frame. One that is in no network sends to nobody.
     pub fn send_of_guest(&mut self, guest: usize, frame: Frame) {
         let node = NodeId::Guest(guest);
-        if self.joined(node).is_some() {
+        if self.is_on_the_internet(guest) {
+            self.send(self.now, node, Port::Internet, frame);
+        } else if self.joined(node).is_some() {
             self.send(self.now, node, Port::Air, frame);
         }
+    }
+
+    /// Whether a guest's frames get anywhere.
+    pub fn is_connected(&self, guest: usize) -> bool {
+        self.is_on_the_internet(guest) || self.joined(NodeId::Guest(guest)).is_some()
+    }
+
+    fn is_on_the_internet(&self, guest: usize) -> bool {
+        self.guests.get(guest).is_some_and(|guest| guest.network_of.is_none())
     }
 
     /// A guest, to fetch what has come for it.
@@ -92,7 +115,8 @@ impl World {
         if guest.is_joining {
             return self.agenda.set_wake(node, None);
         }
-        let join = self.strongest_of(guest.network_of);
+        let Some(network_of) = guest.network_of else { return };
+        let join = self.strongest_of(network_of);
         if let Some((guest, join)) = self.guests.get_mut(index).zip(join) {
             guest.is_joining = true;
             self.command_radio(self.now, node, &join);

@@ -121,7 +121,7 @@ pub struct World {
     follow: Vec<Follow>,
     error: Option<WorldError>,
     /// The frames that have been sent since somebody looked, where somebody does.
-    pub(crate) recent: Option<Box<Vec<SentFrame>>>,
+    pub(crate) recent: Option<Vec<SentFrame>>,
     /// Every frame, where somebody wants to see them. A pointer, because mostly nobody does.
     pub(crate) capture: Option<Box<Capture>>,
 }
