@@ -10,6 +10,7 @@ mod deed;
 mod expect;
 mod portal;
 mod run;
+mod world;
 
 use std::fmt;
 use std::time::Duration as WallDuration;
@@ -147,8 +148,8 @@ impl Target for Acceptance {
     }
 
     fn refuses(&self, scenario: &Scenario) -> Option<String> {
-        if scenario.world.devices.len() != 1 {
-            return Some(format!("it has {} devices, and one board is here", scenario.world.devices.len()));
+        if let Some(why) = world::refusal(scenario) {
+            return Some(why.to_owned());
         }
         deeds(scenario, &self.place.arguments).into_iter().find_map(|step| {
             let why = step.deed.err()?;
