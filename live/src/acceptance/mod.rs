@@ -18,7 +18,7 @@ use std::time::Duration as WallDuration;
 use hil_sim::cli::{AcceptanceArguments, Trouble};
 use hil_sim::executor::{Executor, ExecutorError};
 use hil_sim::runner::{DEFAULT_SEED, Failure, Harness, run as simulate};
-use hil_sim::scenario::Scenario;
+use hil_sim::scenario::{Configure, PhoneAction, Provision, Scenario, Verb};
 use hil_sim::target::{Observed, Outside, Target};
 use hil_sim::trace::What;
 use smoltcp::time::Duration;
@@ -151,6 +151,9 @@ impl Target for Acceptance {
         if let Some(why) = world::refusal(scenario) {
             return Some(why.to_owned());
         }
+        if let Some(why) = self.place.missing_network(scenario) {
+            return Some(why);
+        }
         deeds(scenario, &self.place.arguments).into_iter().find_map(|step| {
             let why = step.deed.err()?;
             Some(format!("step {} (line {}), {}: {why}", step.number, step.line, step.what))
@@ -230,14 +233,17 @@ fn networks(written: &[String]) -> Result<Vec<Network>, Trouble> {
                     "first the scenario's name of it, then the real one: --network HomeNet=MyWiFi",
                 )
             })?;
-        let key = name
-            .bytes()
-            .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' });
-        let key: String = key.map(char::from).collect();
-        let password = variable(&format!("{NETWORK_VARIABLE}{key}")).unwrap_or_default();
+        let password = variable(&password_variable(name)).unwrap_or_default();
         Ok(Network { name: name.to_owned(), ssid: ssid.to_owned(), password: Secret(password) })
     };
     written.iter().map(network).collect()
+}
+
+/// The environment variable that holds the password of a scenario's network.
+fn password_variable(name: &str) -> String {
+    let letter = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' };
+    let name: String = name.bytes().map(letter).map(char::from).collect();
+    format!("{NETWORK_VARIABLE}{name}")
 }
 
 /// What a device must be told to find a cloud.
@@ -289,6 +295,28 @@ fn push_encoded(bytes: &[u8], text: &mut String) {
 const PATIENCE_S: u16 = 90;
 
 impl Place {
+    /// Which of the networks that a scenario's device is to join has no real one that stands for it.
+    fn missing_network(&self, scenario: &Scenario) -> Option<String> {
+        let joined = scenario.steps.iter().filter_map(|step| match &step.verb {
+            Verb::Phone(PhoneAction::Configure(Configure { network, ssid: None, password, .. }))
+            | Verb::Phone(PhoneAction::Provision(Provision { network, ssid: None, password, .. })) => {
+                Some((network.as_ref()?, password.is_none()))
+            }
+            _ => None,
+        });
+        joined.into_iter().find_map(|(name, takes_password)| {
+            let router = scenario.world.router(name.as_str())?;
+            let ssid = String::from_utf8_lossy(router.ssid.as_bytes());
+            let Some(real) = self.networks.iter().find(|network| network.name == ssid) else {
+                return Some(format!("no real network stands for {ssid}: --network {ssid}=SSID"));
+            };
+            let lacks_password =
+                takes_password && router.password.is_some() && real.password.expose().is_empty();
+            let variable = password_variable(&real.name);
+            lacks_password.then(|| format!("the password of {ssid} is missing: put it into {variable}"))
+        })
+    }
+
     /// How long something may take here that takes `within` in the simulator, whose radio is quicker than a real one.
     fn limit(&self, within: Duration) -> WallDuration {
         WallDuration::from_micros(within.total_micros()).max(self.patience())

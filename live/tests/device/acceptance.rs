@@ -45,7 +45,7 @@ fn accept(bench: &Bench, scenario: &str, options: &[&str]) -> Result<(Option<i32
     let mut command = bench.command(env!("CARGO_BIN_EXE_hil-live"));
     command.arg("run").arg(file).args(["--target", "board", "--radio", "real", "--join", "true", "--port"]);
     command.arg(bench.console()).args(["--interface", &bench.ap]);
-    command.args(["--cloud", &format!("http://{CLOUD}:8080")]).args(options);
+    command.args(["--cloud", &format!("http://{CLOUD}:8080"), "--network", "HomeNet=HomeNet"]).args(options);
     command.env("HIL_CLOUD_ACCOUNT", ACCOUNT).env("HIL_CLOUD_PASSWORD", PASSWORD);
     command.env("HIL_PASSWORD_HOMENET", "correct horse").env_remove("HIL_BLYNK_TOKEN");
     let output = command.output()?;
@@ -86,7 +86,7 @@ pub(crate) fn a_first_setup_is_accepted() -> Result<(), Failed> {
     let _cloud = Cloud::start(&bench)?;
     let [supply, press] = hands(&bench)?;
     let story = include_str!("../../../scenarios/cases/setup/first-setup.yaml");
-    let options = ["--supply", &supply, "--press", &press, "--network", "HomeNet=HomeNet"];
+    let options = ["--supply", &supply, "--press", &press];
     let (code, said) = accept(&bench, story, &options)?;
     ensure(code == Some(0), || said.clone())?;
     ensure(said.contains("CONNECTING_CLOUD => RUNNING"), || said)?;
@@ -144,6 +144,12 @@ pub(crate) fn what_is_not_so_is_told() -> Result<(), Failed> {
     let head = "format: 1\ntitle: A story\nworld:\n  routers:\n    - { name: home, ssid: HomeNet, password: correct horse }\nsteps:\n  - power: on\n";
     let (code, said) = accept(&bench, &format!("{head}  - router: {{ power: off }}\n"), &[])?;
     ensure(code == Some(0) && said.contains("the real router is not changed from here"), || said)?;
+    let cafe = head.replace("ssid: HomeNet", "ssid: Cafe");
+    let (code, said) =
+        accept(&bench, &format!("{cafe}  - phone: {{ provision: {{ network: home }} }}\n"), &[])?;
+    ensure(code == Some(0) && said.contains("no real network stands for Cafe: --network Cafe=SSID"), || {
+        said
+    })?;
     let (code, said) = accept(&bench, &format!("{head}  - button: press\n"), &[])?;
     ensure(code == Some(0) && said.contains("--press COMMAND"), || said)?;
     // The command that is to switch the supply does nothing: the story has a restart that the board never made.
