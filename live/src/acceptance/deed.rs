@@ -88,7 +88,6 @@ fn phone(action: &PhoneAction) -> Result<Deed<'_>, &'static str> {
     match action {
         PhoneAction::GetToken
         | PhoneAction::Join
-        | PhoneAction::Leave
         | PhoneAction::BoardInfo
         | PhoneAction::Scan
         | PhoneAction::Configure(_)
@@ -100,6 +99,7 @@ fn phone(action: &PhoneAction) -> Result<Deed<'_>, &'static str> {
         {
             Ok(Deed::Phone(action))
         }
+        PhoneAction::Leave => Err("this host stays where it was joined, until the access point goes"),
         PhoneAction::JoinDevice(_) => Err("one board is here"),
         PhoneAction::Behave(_) => Err("this host has habits of its own"),
         PhoneAction::DeleteDevice => Err("the cloud's API deletes no device"),

@@ -248,8 +248,6 @@ impl<'a> Run<'a> {
         match action {
             PhoneAction::GetToken => self.get_token().await,
             PhoneAction::Join => self.join().await,
-            // The host's networks are whose command joined them.
-            PhoneAction::Leave => Ok(()),
             PhoneAction::BoardInfo => self.board_info().await,
             PhoneAction::Scan => self.scan().await,
             PhoneAction::Configure(configure) => self.configure(configure).await,

@@ -26,6 +26,9 @@ pub(super) fn refusal(scenario: &Scenario) -> Option<&'static str> {
     if world.clouds.len() != 1 || !world.clouds.iter().all(is_plain_cloud) {
         return Some("its cloud is not one that serves as it should");
     }
+    if world.phones.len() > 1 {
+        return Some("this host is one phone");
+    }
     if !world.phones.iter().all(is_plain_phone) {
         return Some("this host has habits of its own");
     }
@@ -107,6 +110,8 @@ mod tests {
             refused("", "  devices:\n    - { name: a }\n    - { name: b }\n"),
             Some("one board is here")
         );
+        let two = refused("", "  phones:\n    - { name: a }\n    - { name: b }\n");
+        assert_eq!(two, Some("this host is one phone"));
         let captive = refused("product: { captive_portal: true }\n", "  routers: []\n");
         assert_eq!(captive, Some("the board's product is its own"));
     }
