@@ -59,7 +59,8 @@ pub(super) struct Run<'a> {
     told: Vec<(WallDuration, String)>,
     /// Lines and changes of state before the story.
     pub(super) begins_at: (usize, usize),
-    /// Changes of state before the board last lost its power: it is in none of these states any more.
+    /// Changes of state before the board last lost its power or took a configuration: it is in none of these states any
+    /// more.
     pub(super) state_from: usize,
     /// Lines that had been printed when the step before the present one began, and when this one did.
     pub(super) previous_step_from: usize,
@@ -312,8 +313,8 @@ impl<'a> Run<'a> {
 
     async fn configure(&mut self, configure: &Configure) -> Result<(), String> {
         let credentials = configure.credentials(&self.scenario.world).ok_or("no network is named")?;
-        let keeps_password = configure.password.is_some();
-        let mut query = self.query(&credentials, keeps_password, &configure.token).await?;
+        let takes_real = configure.network.is_some() && configure.password.is_none();
+        let mut query = self.query(&credentials, takes_real, &configure.token).await?;
         let (host, port) = &self.place.cloud_for_device;
         let host = configure.host.as_ref().map_or(host.as_str(), |host| host.as_str());
         push("host", host.as_bytes(), &mut query);
@@ -331,10 +332,15 @@ impl<'a> Run<'a> {
     }
 
     async fn send_configuration(&mut self, query: &str, expected: Option<u16>) -> Result<(), String> {
+        let states = self.console.heard().states.len();
         let answer = self.place.portal.ask("GET", &format!("/config?{query}"), &[], None).await;
         let answer = answer.map_err(|why| format!("/config: {why}"))?;
         let (got, wanted) = (answer.status, expected.unwrap_or(200));
         self.answer = Some(answer);
+        if got == 200 {
+            // It tries now: the state that it was in says nothing of what comes of that.
+            self.state_from = states;
+        }
         if got == wanted {
             return Ok(());
         }
@@ -347,7 +353,8 @@ impl<'a> Run<'a> {
         self.board_info().await?;
         self.scan().await?;
         let credentials = provision.credentials(&self.scenario.world).ok_or("no network is named")?;
-        let mut query = self.query(&credentials, provision.password.is_some(), &provision.token).await?;
+        let takes_real = provision.network.is_some() && provision.password.is_none();
+        let mut query = self.query(&credentials, takes_real, &provision.token).await?;
         let (host, port) = &self.place.cloud_for_device;
         push("host", host.as_bytes(), &mut query);
         push("port_ssl", port.to_string().as_bytes(), &mut query);
@@ -365,11 +372,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The network and the token as the query of `/config` has them. The real network stands for the scenario's.
+    /// The network and the token as the query of `/config` has them. The real network stands for the scenario's, and its
+    /// password for the router's, but not for one that the step itself names or leaves out.
     async fn query(
         &mut self,
         credentials: &Credentials,
-        keeps_password: bool,
+        takes_real_password: bool,
         token: &TokenChoice,
     ) -> Result<String, String> {
         let token = match token {
@@ -386,7 +394,7 @@ impl<'a> Run<'a> {
             self.place.networks.iter().find(|network| network.name.as_bytes() == credentials.ssid.as_bytes());
         let ssid = real.map_or(credentials.ssid.as_bytes(), |network| network.ssid.as_bytes()).to_vec();
         let password = match real {
-            Some(network) if !keeps_password => network.password.expose().as_bytes().to_vec(),
+            Some(network) if takes_real_password => network.password.expose().as_bytes().to_vec(),
             _ => credentials.password.expose().to_vec(),
         };
         self.keep_secret(&String::from_utf8_lossy(&password));

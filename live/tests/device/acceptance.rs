@@ -124,6 +124,9 @@ steps:
   - phone: { configure: { network: home, password: wrong horse } }
   - expect: { device: wait-config, last_error: 722, within: 30s }
   - phone: join
+  - phone: { configure: { ssid: HomeNet } }
+  - expect: { device: wait-config, last_error: 722, within: 30s }
+  - phone: join
   - phone: board-info
   - expect: { sees_error: 722 }
   - phone: scan
