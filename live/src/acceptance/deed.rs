@@ -67,6 +67,9 @@ fn deed<'s>(
         Verb::Button(_) if arguments.press.is_none() => {
             Err("nobody presses the board's button: name a command that does, --press COMMAND")
         }
+        Verb::Button(Button::Bouncing(_)) => {
+            Err("a command cannot make a contact bounce, nor let go within milliseconds")
+        }
         Verb::Button(button) => Ok(Deed::Button(button)),
         Verb::Console(line) => Ok(Deed::Type(line)),
         Verb::Wait(time) => Ok(Deed::Wait(*time)),
