@@ -38,8 +38,8 @@ pub trait Target: Sync {
     }
 }
 
-/// A device that is only seen from outside: on its serial line, its pins and its button. Nobody here plays its phone, its
-/// router or its cloud.
+/// A device that is only seen from outside: on its serial line, its pins and its button, over HTTP, at its cloud. Its
+/// router and its cloud are not the world's here.
 pub trait Outside: Sync {
     /// Carries out a scenario, as far as that can be done, and looks at what the device does.
     fn observe(&self, scenario: &Scenario) -> Observed;

@@ -6,7 +6,7 @@ use std::time::Duration as WallDuration;
 
 use hil_sim::runner::Failure;
 use hil_sim::scenario::{
-    Button, Configure, Credentials, PhoneAction, Power, Provision, Request, Scenario, TokenChoice,
+    Button, Configure, Credentials, PhoneAction, Power, Provision, Request, Scenario, StaticIp, TokenChoice,
 };
 use serde_json::Value;
 
@@ -17,10 +17,8 @@ use super::{Place, Secret, push_encoded};
 
 /// How long the board may take to erase its configuration and to come back.
 const BEGIN_LIMIT: WallDuration = WallDuration::from_secs(60);
-/// How long joining an access point may take, with a person who does it.
-const JOIN_LIMIT: WallDuration = WallDuration::from_secs(180);
-/// How long the app waits for the device to be online.
-const ONLINE_LIMIT: WallDuration = WallDuration::from_secs(180);
+/// What takes a network and a cloud, or a person, may take so many times as long as what takes one thing.
+const LONG: u32 = 2;
 /// A pause between two looks at something that does not tell by itself.
 pub(super) const LOOK: WallDuration = WallDuration::from_millis(500);
 /// How long the supply is gone when the plug is pulled and put back.
@@ -276,7 +274,7 @@ impl<'a> Run<'a> {
             Some(command) => run(command, &[("HIL_SSID", &ssid), ("HIL_INTERFACE", interface)])?,
             None => ask_person(&format!("join the network `{ssid}` with this machine, then press Enter: "))?,
         }
-        if until!(JOIN_LIMIT, self.place.portal.is_there().await) {
+        if until!(self.place.patience() * LONG, self.place.portal.is_there().await) {
             return Ok(());
         }
         Err(format!("nobody answers at 192.168.4.1 after joining `{ssid}`"))
@@ -318,14 +316,8 @@ impl<'a> Run<'a> {
         let mut query = self.query(&credentials, takes_real, &configure.token).await?;
         let (host, port) = &self.place.cloud_for_device;
         let host = configure.host.as_ref().map_or(host.as_str(), |host| host.as_str());
-        push("host", host.as_bytes(), &mut query);
-        push("port_ssl", configure.port.unwrap_or(*port).to_string().as_bytes(), &mut query);
-        if configure.save {
-            push("save", b"1", &mut query);
-        }
-        if let Some(fixed) = &configure.static_ip {
-            push_static(fixed, &mut query);
-        }
+        push_cloud(host, configure.port.unwrap_or(*port), &mut query);
+        push_options(configure.save, configure.static_ip.as_ref(), &mut query);
         for (name, value) in &configure.raw {
             push(name, value.as_bytes(), &mut query);
         }
@@ -357,14 +349,8 @@ impl<'a> Run<'a> {
         let takes_real = provision.network.is_some() && provision.password.is_none();
         let mut query = self.query(&credentials, takes_real, &provision.token).await?;
         let (host, port) = &self.place.cloud_for_device;
-        push("host", host.as_bytes(), &mut query);
-        push("port_ssl", port.to_string().as_bytes(), &mut query);
-        if provision.save {
-            push("save", b"1", &mut query);
-        }
-        if let Some(fixed) = &provision.static_ip {
-            push_static(fixed, &mut query);
-        }
+        push_cloud(host, *port, &mut query);
+        push_options(provision.save, provision.static_ip.as_ref(), &mut query);
         self.send_configuration(&query, None).await?;
         self.wait_online().await?;
         match &provision.name {
@@ -409,10 +395,11 @@ impl<'a> Run<'a> {
 
     async fn wait_online(&mut self) -> Result<(), String> {
         let token = self.token.clone().ok_or("there is no token")?;
-        if until!(ONLINE_LIMIT, self.place.cloud.is_online(&token).await?) {
+        let limit = self.place.patience() * LONG;
+        if until!(limit, self.place.cloud.is_online(&token).await?) {
             return Ok(());
         }
-        Err(format!("the cloud has not seen the device online within {} s", ONLINE_LIMIT.as_secs()))
+        Err(format!("the cloud has not seen the device online within {} s", limit.as_secs()))
     }
 
     async fn rename(&mut self, name: &str) -> Result<(), String> {
@@ -447,10 +434,20 @@ fn push(name: &str, value: &[u8], query: &mut String) {
     push_encoded(value, query);
 }
 
-fn push_static(fixed: &hil_sim::scenario::StaticIp, query: &mut String) {
-    push("ip", fixed.ip.to_string().as_bytes(), query);
+/// Where the device is to find its cloud.
+fn push_cloud(host: &str, port: u16, query: &mut String) {
+    push("host", host.as_bytes(), query);
+    push("port_ssl", port.to_string().as_bytes(), query);
+}
+
+/// What of a configuration may be left out.
+fn push_options(save: bool, fixed: Option<&StaticIp>, query: &mut String) {
+    if save {
+        push("save", b"1", query);
+    }
+    let Some(StaticIp { ip, mask, gateway, dns, dns2 }) = fixed else { return };
     for (name, address) in
-        [("mask", fixed.mask), ("gw", fixed.gateway), ("dns", fixed.dns), ("dns2", fixed.dns2)]
+        [("ip", Some(*ip)), ("mask", *mask), ("gw", *gateway), ("dns", *dns), ("dns2", *dns2)]
     {
         if let Some(address) = address {
             push(name, address.to_string().as_bytes(), query);

@@ -1,7 +1,7 @@
 //! Acceptance with the real radio, of a live device of ours: its serial line is a pseudo-terminal, its networks are
 //! interfaces of this host, and its cloud is `hil cloud` on real sockets. All of it is real but the air.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -13,6 +13,8 @@ use super::bench::Bench;
 const CLOUD: &str = "198.18.200.1";
 const ACCOUNT: &str = "tester@example.com";
 const PASSWORD: &str = "for this test only";
+/// A device that is at the cloud already.
+const TOKEN: &str = "ATokenThatIsGoodForThisTestAlone";
 
 /// `hil cloud` in the namespace of a bench, ended with this.
 struct Cloud(Child);
@@ -21,6 +23,7 @@ impl Cloud {
     fn start(bench: &Bench) -> Result<Self, Failed> {
         let mut command = bench.command(env!("CARGO_BIN_EXE_hil-live"));
         command.args(["cloud", "--listen", CLOUD, "--port", "8080", "--tls-port", "0", "--account", ACCOUNT]);
+        command.args(["--device", "TMPL4thermo1"]).env("HIL_CLOUD_TOKEN", TOKEN);
         command.env("HIL_CLOUD_PASSWORD", PASSWORD).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
@@ -38,23 +41,62 @@ impl Drop for Cloud {
     }
 }
 
-/// How a scenario went: the exit code and everything that was said.
-fn accept(bench: &Bench, scenario: &str, options: &[&str]) -> Result<(Option<i32>, String), Failed> {
-    let file = bench.folder.path().join("case.yaml");
-    std::fs::write(&file, scenario)?;
-    let mut command = bench.command(env!("CARGO_BIN_EXE_hil-live"));
-    command.arg("run").arg(file).args(["--target", "board", "--radio", "real", "--join", "true", "--port"]);
-    command.arg(bench.console()).args(["--interface", &bench.ap]);
-    command.args(["--cloud", &format!("http://{CLOUD}:8080"), "--network", "HomeNet=HomeNet"]).args(options);
-    command.env("HIL_CLOUD_ACCOUNT", ACCOUNT).env("HIL_CLOUD_PASSWORD", PASSWORD);
-    command.env("HIL_PASSWORD_HOMENET", "correct horse").env_remove("HIL_BLYNK_TOKEN");
-    let output = command.output()?;
-    let said =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    if said.contains(PASSWORD) || said.contains("correct horse") || said.contains("wrong horse") {
-        return Err(format!("a password is told: {said}").into());
+/// A scenario that is to be accepted, and with what.
+struct Acceptance<'a> {
+    scenario: &'a str,
+    options: &'a [&'a str],
+    /// A device's token in the place of an account.
+    token: Option<&'a str>,
+    /// What a person answers who is asked; nobody is there without.
+    person: Option<&'a str>,
+}
+
+impl<'a> Acceptance<'a> {
+    fn of(scenario: &'a str, options: &'a [&'a str]) -> Self {
+        Self { scenario, options, token: None, person: None }
     }
-    Ok((output.status.code(), said))
+
+    /// The exit code, and everything that was said.
+    fn run(&self, bench: &Bench) -> Result<(Option<i32>, String), Failed> {
+        let file = bench.folder.path().join("case.yaml");
+        std::fs::write(&file, self.scenario)?;
+        let mut command = bench.command(env!("CARGO_BIN_EXE_hil-live"));
+        command.arg("run").arg(file).args(["--target", "board", "--radio", "real", "--port"]);
+        command.arg(bench.console()).args(["--cloud", &format!("http://{CLOUD}:8080")]);
+        command.args(["--network", "HomeNet=HomeNet"]).args(self.options);
+        if !self.options.contains(&"--interface") {
+            command.args(["--interface", &bench.ap]);
+        }
+        if self.person.is_none() {
+            // The bench is in the network already.
+            command.args(["--join", "true"]);
+        }
+        command.env("HIL_PASSWORD_HOMENET", "correct horse");
+        match self.token {
+            Some(token) => command.env("HIL_BLYNK_TOKEN", token).env_remove("HIL_CLOUD_ACCOUNT"),
+            None => command
+                .env_remove("HIL_BLYNK_TOKEN")
+                .env("HIL_CLOUD_ACCOUNT", ACCOUNT)
+                .env("HIL_CLOUD_PASSWORD", PASSWORD),
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut input = child.stdin.take().ok_or("no input")?;
+        input.write_all(self.person.unwrap_or_default().as_bytes())?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let said = texts.concat();
+        let secrets = [PASSWORD, "correct horse", "wrong horse", TOKEN];
+        if secrets.iter().any(|secret| said.contains(secret)) {
+            return Err(format!("a secret is told: {said}").into());
+        }
+        Ok((output.status.code(), said))
+    }
+}
+
+fn accept(bench: &Bench, scenario: &str, options: &[&str]) -> Result<(Option<i32>, String), Failed> {
+    Acceptance::of(scenario, options).run(bench)
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failed> {
@@ -163,4 +205,39 @@ pub(crate) fn what_is_not_so_is_told() -> Result<(), Failed> {
     let unheard = format!("{head}  - expect: {{ console: no such words, within: 1s }}\n");
     let (code, said) = accept(&bench, &unheard, &["--patience", "1"])?;
     ensure(code == Some(1) && said.contains("has not printed"), || said)
+}
+
+/// With a device's token in the place of an account, and a person who joins the network; the verdict is in a file too.
+pub(crate) fn a_token_and_a_person_do() -> Result<(), Failed> {
+    let bench = Bench::with_addresses(None)?;
+    let _cloud = Cloud::start(&bench)?;
+    let story = "\
+format: 1
+title: A setup by hand
+world:
+  routers:
+    - { name: home, ssid: HomeNet, password: correct horse }
+steps:
+  - power: on
+  - phone: { provision: { network: home, name: Kitchen } }
+  - expect: { device: running, cloud: online, named: Kitchen }
+";
+    let path = bench.folder.path().join("acceptance.xml");
+    let file = path.display().to_string();
+    let junit = ["--junit", file.as_str()];
+    let by_hand = Acceptance { token: Some(TOKEN), person: Some("\n"), ..Acceptance::of(story, &junit) };
+    let (code, said) = by_hand.run(&bench)?;
+    let is_asked = said.contains("join the network `Blynk Thermostat-");
+    ensure(code == Some(0) && is_asked, || said)?;
+    let report = std::fs::read_to_string(path)?;
+    ensure(report.contains("tests=\"1\"") && report.contains("failures=\"0\""), || report)?;
+    // Nobody is there to join.
+    let alone = Acceptance { person: Some(""), ..Acceptance::of(story, &[]) };
+    let (code, said) = alone.run(&bench)?;
+    ensure(code == Some(1) && said.contains("--join COMMAND"), || said)?;
+    // Requests leave by the interface that is named, and by no other.
+    let wrong_interface = ["--interface", bench.lan.as_str(), "--patience", "2"];
+    let elsewhere = Acceptance::of(story, &wrong_interface);
+    let (code, said) = elsewhere.run(&bench)?;
+    ensure(code == Some(1) && said.contains("nobody answers at 192.168.4.1"), || said)
 }

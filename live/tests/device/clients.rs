@@ -11,6 +11,8 @@ use super::browser::Browser;
 
 /// Prints what the server promised, and sets nothing.
 const LEASE_SCRIPT: &str = "#!/bin/sh\nenv | grep -E '^(reason|new_)'\nexit 0\n";
+/// Asks for the address of a captive portal (RFC 8910) beside what it needs.
+const PORTAL_ASKED: &str = "option portal code 114 = text;\nrequest subnet-mask, routers, portal;\n";
 /// A home whose device opens a captive portal.
 const CAPTIVE: &str = "\
 format: 1
@@ -37,20 +39,8 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failed> {
 
 pub(crate) fn dhclient_gets_a_lease() -> Result<(), Failed> {
     let bench = Bench::start(None)?;
-    let script = bench.script("lease", LEASE_SCRIPT)?;
-    let [script, leases, pid] = [script, bench.folder.path().join("leases"), bench.folder.path().join("pid")]
-        .map(|path| path.display().to_string());
-    let (ap, pid_file) = (bench.ap.clone(), pid.clone());
-    // It goes on in the background once it has a lease, and is ended below.
-    let said = bench.run("dhclient", &["-1", "-sf", &script, "-lf", &leases, "-pf", &pid, &ap]);
-    let ended = std::fs::read_to_string(pid_file).unwrap_or_default();
-    if !ended.trim().is_empty() {
-        Command::new("kill").arg(ended.trim()).stderr(Stdio::null()).status()?;
-    }
-    let said = said?;
-    let lease: BTreeMap<_, _> = said.out.lines().filter_map(|line| line.split_once('=')).collect();
+    let lease = lease(&bench, "")?;
     let expected = [
-        ("reason", "BOUND"),
         ("new_ip_address", "192.168.4.2"),
         ("new_subnet_mask", "255.255.255.0"),
         ("new_routers", DEVICE),
@@ -60,10 +50,8 @@ pub(crate) fn dhclient_gets_a_lease() -> Result<(), Failed> {
         ("new_dhcp_lease_time", "7200"),
     ];
     for (name, value) in expected {
-        let got = lease.get(name).copied();
-        ensure(got == Some(value), || {
-            format!("{name} is {got:?} and not {value}; {} {}", said.out, said.err)
-        })?;
+        let got = lease.get(name).map(String::as_str);
+        ensure(got == Some(value), || format!("{name} is {got:?} and not {value}"))?;
     }
     Ok(())
 }
@@ -170,11 +158,46 @@ pub(crate) fn a_wrong_password_is_told() -> Result<(), Failed> {
     bench.wait_online(&token)
 }
 
+/// What `dhclient` is promised in a world; `configuration` says what it asks for.
+fn lease(bench: &Bench, configuration: &str) -> Result<BTreeMap<String, String>, Failed> {
+    let script = bench.script("lease", LEASE_SCRIPT)?;
+    let asked = bench.script("dhclient.conf", configuration)?;
+    let files = [bench.folder.path().join("leases"), bench.folder.path().join("pid")];
+    let [script, asked, leases, pid] =
+        [&script, &asked, &files[0], &files[1]].map(|path| path.display().to_string());
+    // It goes on in the background once it has a lease, and is ended below.
+    let said =
+        bench.run("dhclient", &["-1", "-cf", &asked, "-sf", &script, "-lf", &leases, "-pf", &pid, &bench.ap]);
+    let ended = std::fs::read_to_string(&pid).unwrap_or_default();
+    if !ended.trim().is_empty() {
+        Command::new("kill").arg(ended.trim()).stderr(Stdio::null()).status()?;
+    }
+    let said = said?;
+    let lines = said.out.lines().filter_map(|line| line.split_once('='));
+    let lease: BTreeMap<_, _> = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let is_bound = lease.get("reason").is_some_and(|reason| reason == "BOUND");
+    ensure(is_bound, || format!("{} {}", said.out, said.err))?;
+    Ok(lease)
+}
+
+pub(crate) fn dhclient_hears_of_the_portal() -> Result<(), Failed> {
+    let bench = Bench::start(Some(CAPTIVE))?;
+    let told = lease(&bench, PORTAL_ASKED)?.remove("new_portal");
+    ensure(told.as_deref() == Some("http://192.168.4.1/"), || format!("the portal is said to be {told:?}"))?;
+    let bench = Bench::start(None)?;
+    let told = lease(&bench, PORTAL_ASKED)?.remove("new_portal");
+    ensure(told.is_none(), || format!("there is no portal, and it is said to be {told:?}"))
+}
+
 pub(crate) fn a_captive_portal_answers() -> Result<(), Failed> {
     let bench = Bench::with_addresses(Some(CAPTIVE))?;
     for (host, path) in PROBES {
         let found = bench.run("dig", &["+short", "+tries=3", "@192.168.4.1", host, "A"])?;
         ensure(found.out.trim() == DEVICE, || format!("{host} is {} {}", found.out, found.err))?;
+        // Windows throws a whole lookup away when an answer has a record that was not asked for.
+        let other = bench.run("dig", &["+tries=3", "@192.168.4.1", host, "AAAA"])?.out;
+        let is_empty = other.contains("status: NOERROR") && other.contains("ANSWER: 0");
+        ensure(is_empty, || format!("{host} AAAA: {other}"))?;
         for version in ["--http1.0", "--http1.1"] {
             let url = format!("http://{host}{path}");
             let resolve = format!("{host}:80:{DEVICE}");
@@ -263,6 +286,27 @@ pub(crate) fn a_browser_meets_the_portal() -> Result<(), Failed> {
         )?;
         let at = browser.evaluate("location.pathname")?;
         ensure(at == "/", || format!("{host}{path} leads to {at}"))?;
+    }
+    Ok(())
+}
+
+/// Whoever may not make interfaces is told what is missing and how to get it, and gets the panel without.
+pub(crate) fn a_missing_right_is_told() -> Result<(), Failed> {
+    let without_rights = |arguments: &[&str]| {
+        Command::new("setpriv")
+            .arg("--bounding-set=-net_admin,-sys_admin")
+            .arg(env!("CARGO_BIN_EXE_hil-live"))
+            .args(["serve", "--no-open", "--port", "0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+    };
+    for arguments in [&["--tap", "hilright"][..], &["--netns", "hilright"]] {
+        let output = without_rights(arguments)?;
+        let said = String::from_utf8(output.stderr)?;
+        let is_told =
+            said.contains("CAP_NET_ADMIN") && said.contains("sudo setcap") && said.contains("--no-tap");
+        ensure(output.status.code() == Some(3) && is_told, || format!("{arguments:?}: {said}"))?;
     }
     Ok(())
 }

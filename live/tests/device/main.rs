@@ -39,12 +39,13 @@ mod linux {
     /// Set where everything optional must be there.
     const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
     /// Which package brings a program.
-    const PACKAGES: [(&str, &str); 5] = [
+    const PACKAGES: [(&str, &str); 6] = [
         ("ip", "iproute2"),
         ("dhclient", "isc-dhcp-client"),
         ("dig", "bind9-dnsutils"),
         ("curl", "curl"),
         ("nsenter", "util-linux"),
+        ("setpriv", "util-linux"),
     ];
 
     /// By whatever name it is here.
@@ -53,12 +54,18 @@ mod linux {
     type Test = fn() -> Result<(), Failed>;
 
     /// What is tested, and with which programs beside `ip`.
-    const TESTS: [(&str, &[&str], Test); 14] = [
+    const TESTS: [(&str, &[&str], Test); 17] = [
         (
             "dhclient gets a lease with what the device promises",
             &["dhclient"],
             clients::dhclient_gets_a_lease,
         ),
+        (
+            "dhclient hears of a captive portal where there is one",
+            &["dhclient"],
+            clients::dhclient_hears_of_the_portal,
+        ),
+        ("a missing right is told", &["setpriv"], clients::a_missing_right_is_told),
         ("dig is answered as the RFCs say", &["dig", "curl"], clients::dig_is_answered),
         ("curl sets the device up in three calls", &["dig", "curl"], clients::curl_sets_it_up),
         (
@@ -85,6 +92,11 @@ mod linux {
             "acceptance: a wrong password, then the right one",
             &["curl"],
             acceptance::a_wrong_password_is_accepted,
+        ),
+        (
+            "acceptance: a token and a person in the place of an account and a command",
+            &["curl"],
+            acceptance::a_token_and_a_person_do,
         ),
         ("acceptance: what is not so is told", &["curl"], acceptance::what_is_not_so_is_told),
         (

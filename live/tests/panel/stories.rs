@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the button is held by a key", PHONE, key),
         trial("the console answers", PHONE, console),
         trial("it is set up as by the app, and loses its router", DESKTOP, set_up),
+        trial("a router throws it out, a cloud goes and falls silent", DESKTOP, faults),
         trial("power that goes while it writes", DESKTOP, cut),
         trial("a step is done, and a wrong one explained", PHONE, steps),
         trial("a packet is taken apart, without its secrets", DESKTOP, packets),
@@ -160,6 +161,23 @@ async fn set_up(mut stage: Stage) -> Outcome {
     stage.keep_picture("router-off").await?;
     stage.click("#faults [data-key='router home'][data-word='on']").await?;
     stage.state("RUNNING").await?;
+    stage.ends_well().await
+}
+
+/// Every switch but the router's own, which has a story of its own, is clicked, and its effect is awaited.
+async fn faults(mut stage: Stage) -> Outcome {
+    stage.set_up().await?;
+    stage.click("#faults [data-step*='home'][data-step*='deauth']").await?;
+    stage.browser.wait_for("live.picture.state !== 'RUNNING'").await?;
+    stage.state("RUNNING").await?;
+    for (key, bad, good) in [("cloud cloud", "off", "on"), ("mute cloud", "mute", "answers")] {
+        stage.click(&format!("#faults [data-key='{key}'][data-word='{bad}']")).await?;
+        // A session that stands falls silent for a minute before anybody notices; a new one does not begin.
+        stage.click("#reset").await?;
+        stage.state("CONNECTING_CLOUD").await?;
+        stage.click(&format!("#faults [data-key='{key}'][data-word='{good}']")).await?;
+        stage.state("RUNNING").await?;
+    }
     stage.ends_well().await
 }
 

@@ -238,7 +238,11 @@ pub(super) fn device(
 /// Whether a command takes sockets.
 pub(super) fn is_needed(arguments: &Arguments) -> bool {
     match &arguments.command {
-        Command::Run(run) => run.target == TargetName::Wokwi || run.radio == RadioName::Real,
+        Command::Run(run) => match run.target {
+            TargetName::Wokwi => true,
+            TargetName::Board => run.radio == RadioName::Real,
+            TargetName::Sim | TargetName::Qemu => false,
+        },
         Command::Cloud(_) | Command::Serve(_) => true,
         Command::Wokwi { command } => matches!(command, WokwiCommand::Serve(_) | WokwiCommand::Peer(_)),
         _ => false,

@@ -47,7 +47,7 @@ pub(super) fn pass_line(
     let snapshots = match report.snapshots {
         Snapshots::Absent => "no story stands beside the file yet; --update writes it".to_owned(),
         Snapshots::Outside => {
-            "seen from outside: its story is not compared, what it printed was waited for".to_owned()
+            "seen from outside: there is no trace to compare; what it said and did was waited for".to_owned()
         }
         Snapshots::Untouched => "not compared with a story: they are told at the default seed".to_owned(),
         Snapshots::Same => format!("the story is that of {}", story.display()),

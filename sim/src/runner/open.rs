@@ -77,11 +77,6 @@ impl OpenWorld {
         Ok(())
     }
 
-    /// The actor with this name.
-    pub fn node(&self, name: &str) -> Option<NodeId> {
-        self.stage.node(name)
-    }
-
     /// The name of an actor.
     pub fn name(&self, node: NodeId) -> &str {
         self.stage.world.trace.name(node)

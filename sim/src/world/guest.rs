@@ -26,7 +26,6 @@ pub struct Guest {
     /// Its radio has been told to join, and has not said what became of it.
     is_joining: bool,
     received: VecDeque<Frame>,
-    lost: u64,
 }
 
 impl Guest {
@@ -37,7 +36,7 @@ impl Guest {
 
     /// A neighbour of everybody on the internet, who takes any address there that nobody has.
     pub fn on_the_internet(mac: EthernetAddress) -> Self {
-        Self { network_of: None, mac, is_joining: false, received: VecDeque::new(), lost: 0 }
+        Self { network_of: None, mac, is_joining: false, received: VecDeque::new() }
     }
 
     /// Its hardware address.
@@ -50,15 +49,9 @@ impl Guest {
         self.received.pop_front()
     }
 
-    /// How many frames came and were never fetched, because too many waited.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
     pub(super) fn receive(&mut self, frame: Frame) {
         if self.received.len() == FRAMES_MAX {
             self.received.pop_front();
-            self.lost += 1;
         }
         self.received.push_back(frame);
     }
