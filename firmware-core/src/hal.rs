@@ -186,8 +186,9 @@ pub trait TraceSink {
 /// The owner moves bytes between it and TCP. After [`start`](Self::start) the client's first flight waits in
 /// [`transmit`](Self::transmit).
 pub trait SecureChannel {
-    /// Forgets any earlier session and begins a handshake with a server that must prove this name.
-    fn start(&mut self, now: Instant, server_name: &str, seed: u64);
+    /// Forgets any earlier session and begins a handshake with a server that must prove this name, with a
+    /// certificate that is valid at this date. All its randomness comes from `seed`.
+    fn start(&mut self, now: Instant, server_name: &str, seed: u64, date: Date);
     /// Takes bytes that came from the server; returns how many it took.
     ///
     /// # Errors
@@ -203,7 +204,27 @@ pub trait SecureChannel {
     fn read(&mut self, data: &mut [u8]) -> usize;
     /// What this channel is, for the trace.
     fn kind(&self) -> SecureKind;
+    /// Whether it looks at the dates of certificates, so that somebody must find out what date it is.
+    fn checks_dates(&self) -> bool {
+        false
+    }
 }
+
+/// What is known of the date when a certificate is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Date {
+    /// Nothing: a certificate's dates are not looked at.
+    Unknown,
+    /// It was this late some time ago: a certificate that ended before is refused, and one that has not begun
+    /// may have begun since.
+    AtLeast(UnixTime),
+    /// It is this.
+    Exact(UnixTime),
+}
+
+/// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct UnixTime(pub u64);
 
 /// What an encrypted channel is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -229,7 +250,7 @@ impl SecureKind {
 pub enum SecureError {
     /// The certificate is for another name.
     WrongName,
-    /// The certificate is not valid at this time.
+    /// The certificate is not valid any more.
     Expired,
     /// The certificate does not lead to a known authority.
     UnknownAuthority,
@@ -237,6 +258,12 @@ pub enum SecureError {
     Protocol,
     /// The platform has no encrypted channel.
     Unavailable,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The server ended the connection before the channel was open.
+    Truncated,
+    /// The server did not do its part in time.
+    Timeout,
 }
 
 /// Why the processor started.

@@ -10,6 +10,7 @@ use embedded_storage::nor_flash::{MultiwriteNorFlash, ReadNorFlash};
 use firmware_core::Instant;
 use firmware_core::application::Application;
 use firmware_core::device::Device;
+use firmware_core::hal::SecureChannel;
 
 use crate::queues::Effect;
 use crate::turn;
@@ -37,16 +38,17 @@ pub enum Ended<E> {
 /// `firmware` says what this is, for people. `poll_button` gives the level of a button that a person can press, when
 /// that has changed: what a person does joins what the world does. `start` makes the device where it stays, for it is
 /// large: a `Box` on a host, a static cell on a board, and so at most once from reset to reset.
-pub fn serve<I, F, A, D>(
+pub fn serve<I, F, S, A, D>(
     io: &mut I,
-    platform: &mut TurnPlatform<F>,
+    platform: &mut TurnPlatform<F, S>,
     firmware: &str,
     poll_button: impl FnMut() -> Option<bool>,
-    mut start: impl FnMut(&Boot<'_>, &mut TurnPlatform<F>) -> Result<D, Refusal>,
+    mut start: impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
 ) -> Ended<I::Error>
 where
     I: Read + Write,
     F: MultiwriteNorFlash,
+    S: SecureChannel + Default,
     A: Application,
     D: DerefMut<Target = Device<A>>,
 {
@@ -115,8 +117,8 @@ impl<I: Write> Port<'_, I> {
     }
 }
 
-struct Side<'a, F, D, B> {
-    platform: &'a mut TurnPlatform<F>,
+struct Side<'a, F, S, D, B> {
+    platform: &'a mut TurnPlatform<F, S>,
     firmware: &'a str,
     poll_button: B,
     device: Option<D>,
@@ -127,17 +129,18 @@ struct Side<'a, F, D, B> {
     done: Option<Done>,
 }
 
-impl<F, A, D, B> Side<'_, F, D, B>
+impl<F, S, A, D, B> Side<'_, F, S, D, B>
 where
     B: FnMut() -> Option<bool>,
     F: MultiwriteNorFlash,
+    S: SecureChannel + Default,
     A: Application,
     D: DerefMut<Target = Device<A>>,
 {
     fn handle<I: Write>(
         &mut self,
         request: Request<'_>,
-        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F>) -> Result<D, Refusal>,
+        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
         port: &mut Port<'_, I>,
     ) -> Next {
         match request {
@@ -167,7 +170,7 @@ where
         &mut self,
         session: u32,
         boot: &Boot<'_>,
-        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F>) -> Result<D, Refusal>,
+        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
         port: &mut Port<'_, I>,
     ) -> Next {
         if self.session.is_some_and(|running| running != session) {
@@ -306,7 +309,7 @@ where
     }
 }
 
-fn arm<F: MultiwriteNorFlash>(platform: &mut TurnPlatform<F>, armed: &Armed) {
+fn arm<F: MultiwriteNorFlash, S: Default>(platform: &mut TurnPlatform<F, S>, armed: &Armed) {
     *platform.flash_mut().state_mut() = armed.flash;
     *platform.queues().watch() = armed.watch.into();
 }

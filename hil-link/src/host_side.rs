@@ -98,9 +98,9 @@ impl HostSide {
         *self = Self { session: self.session.wrapping_add(1), known, ..Self::default() };
     }
 
-    /// The request that starts the firmware.
-    pub fn boot_request<'a>(&self, boot: &'a hal::Boot) -> Request<'a> {
-        Request::Boot { session: self.session, boot: Boot::new(boot, self.known) }
+    /// The request that starts the firmware; `trust` is the certificate of the authority that its TLS trusts (DER).
+    pub fn boot_request<'a>(&self, boot: &'a hal::Boot, trust: Option<&'a [u8]>) -> Request<'a> {
+        Request::Boot { session: self.session, boot: Boot::new(boot, self.known, trust) }
     }
 
     /// Begins a turn with everything that waits in the queues; [`write_turn`](Self::write_turn) says so to the

@@ -11,7 +11,7 @@
 
 use firmware_core::Instant;
 use firmware_core::config::HOST_LEN_MAX;
-use firmware_core::hal::{SecureChannel, SecureError, SecureKind};
+use firmware_core::hal::{Date, SecureChannel, SecureError, SecureKind};
 use heapless::Vec;
 
 const MAGIC: [u8; 4] = *b"MTLS";
@@ -57,7 +57,7 @@ enum ClientState {
 }
 
 impl SecureChannel for ClientChannel {
-    fn start(&mut self, _now: Instant, server_name: &str, _seed: u64) {
+    fn start(&mut self, _now: Instant, server_name: &str, _seed: u64, _date: Date) {
         *self = Self::default();
         let name = server_name.as_bytes();
         let (Ok(len), Ok(())) = (u8::try_from(name.len()), self.name.extend_from_slice(name)) else {
@@ -227,7 +227,7 @@ mod tests {
     #[track_caller]
     fn check(certificate: Certificate, expected: Result<(), SecureError>) {
         let mut client = ClientChannel::default();
-        client.start(Instant::ZERO, "blynk.cloud", 1);
+        client.start(Instant::ZERO, "blynk.cloud", 1, Date::Unknown);
         let mut wire = [0; 512];
         let sent = client.transmit(&mut wire);
         assert_eq!(read_client_hello(&wire[..sent - 1]), Ok(None));
@@ -255,7 +255,7 @@ mod tests {
     fn plain_bytes_are_not_a_handshake() {
         assert_eq!(read_client_hello(b"\x1d\x00\x01\x00\x20"), Err(SecureError::Protocol));
         let mut client = ClientChannel::default();
-        client.start(Instant::ZERO, "blynk.cloud", 1);
+        client.start(Instant::ZERO, "blynk.cloud", 1, Date::Unknown);
         assert_eq!(client.receive(Instant::ZERO, b"HTTP/1.1"), Err(SecureError::Protocol));
         assert_eq!(client.receive(Instant::ZERO, b"MTLS"), Err(SecureError::Protocol), "it stays unusable");
     }
@@ -264,7 +264,12 @@ mod tests {
     fn a_name_that_is_too_long_is_refused_and_not_forgotten() {
         for len in [HOST_LEN_MAX + 1, 255, 256] {
             let mut client = ClientChannel::default();
-            client.start(Instant::ZERO, &std::string::String::from_utf8(std::vec![b'a'; len]).unwrap(), 1);
+            client.start(
+                Instant::ZERO,
+                &std::string::String::from_utf8(std::vec![b'a'; len]).unwrap(),
+                1,
+                Date::Unknown,
+            );
             assert_eq!(client.transmit(&mut [0; 512]), 0);
             assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\0\0"), Err(SecureError::WrongName));
         }
@@ -273,7 +278,7 @@ mod tests {
     #[test]
     fn a_flag_that_nobody_knows_is_refused() {
         let mut client = ClientChannel::default();
-        client.start(Instant::ZERO, "a", 1);
+        client.start(Instant::ZERO, "a", 1, Date::Unknown);
         assert_eq!(client.receive(Instant::ZERO, b"MTLS\x02\x80\x01a"), Err(SecureError::Protocol));
         assert!(!client.is_established());
     }
@@ -281,7 +286,7 @@ mod tests {
     #[test]
     fn bytes_behind_the_hello_are_left_for_the_next_call() {
         let mut client = ClientChannel::default();
-        client.start(Instant::ZERO, "a", 1);
+        client.start(Instant::ZERO, "a", 1, Date::Unknown);
         let mut answer = [0; 260];
         let len = write_server_hello(b"a", Certificate::Good, &mut answer);
         answer[len] = 7;

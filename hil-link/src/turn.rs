@@ -4,7 +4,7 @@ use embedded_storage::nor_flash::MultiwriteNorFlash;
 use firmware_core::Instant;
 use firmware_core::application::Application;
 use firmware_core::device::Device;
-use firmware_core::hal::Wake;
+use firmware_core::hal::{SecureChannel, Wake};
 
 use crate::turn_platform::{TurnEnd, TurnPlatform};
 
@@ -23,9 +23,9 @@ pub struct Turn {
 ///
 /// Up to `until`, but not at it, its own timers run as well, as long as they lead to nothing that the world
 /// could see: so a link that is slow is not asked once for each of them.
-pub fn run<A: Application, F: MultiwriteNorFlash>(
+pub fn run<A: Application, F: MultiwriteNorFlash, S: SecureChannel + Default>(
     device: &mut Device<A>,
-    platform: &mut TurnPlatform<F>,
+    platform: &mut TurnPlatform<F, S>,
     now: Instant,
     until: Instant,
 ) -> Turn {

@@ -4,7 +4,9 @@ use core::fmt;
 
 use embedded_storage::nor_flash::MultiwriteNorFlash;
 use firmware_core::Instant;
-use firmware_core::hal::{Console, Panel, Platform, Radio, RadioCommand, RadioEvent, TraceSink};
+use firmware_core::hal::{
+    Console, Panel, Platform, Radio, RadioCommand, RadioEvent, SecureChannel, TraceSink,
+};
 use firmware_core::panel::Pattern;
 use firmware_core::trace::Event;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
@@ -13,13 +15,14 @@ use crate::cut_flash::CutFlash;
 use crate::modelled_tls::ClientChannel;
 use crate::queues::{Effects, FRAME_LEN_MAX, Queues};
 
-/// The platform of a device behind the seam: queues, flash that can lose its power, a modelled channel.
+/// The platform of a device behind the seam: queues, flash that can lose its power, an encrypted channel.
 ///
-/// Once the flash is dead everything the device still does is dropped, as if the processor had stopped.
-pub struct TurnPlatform<F> {
+/// The channel is the modelled one where nobody brings another. Once the flash is dead everything the device still
+/// does is dropped, as if the processor had stopped.
+pub struct TurnPlatform<F, S = ClientChannel> {
     wire: Wire,
     flash: CutFlash<F>,
-    secure: ClientChannel,
+    secure: S,
 }
 
 /// The queues as a network device.
@@ -29,7 +32,7 @@ pub struct Wire {
     dead: bool,
 }
 
-impl<F: MultiwriteNorFlash + Default> Default for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash + Default, S: Default> Default for TurnPlatform<F, S> {
     /// A platform with a new flash and empty queues.
     #[inline]
     fn default() -> Self {
@@ -37,15 +40,11 @@ impl<F: MultiwriteNorFlash + Default> Default for TurnPlatform<F> {
     }
 }
 
-impl<F: MultiwriteNorFlash> TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: Default> TurnPlatform<F, S> {
     /// A platform with this flash and empty queues.
     #[inline]
     pub fn new(flash: CutFlash<F>) -> Self {
-        Self {
-            wire: Wire { queues: Queues::default(), dead: false },
-            flash,
-            secure: ClientChannel::default(),
-        }
+        Self { wire: Wire { queues: Queues::default(), dead: false }, flash, secure: S::default() }
     }
 
     /// The queues, for the world.
@@ -65,13 +64,18 @@ impl<F: MultiwriteNorFlash> TurnPlatform<F> {
         if self.wire.dead { TurnEnd::PowerLost } else { TurnEnd::Alive }
     }
 
-    /// Restores power for the next boot: flash works again, inputs are forgotten.
+    /// Puts a channel in the place of the default one, until the next boot.
+    pub fn set_secure(&mut self, secure: S) {
+        self.secure = secure;
+    }
+
+    /// Restores power for the next boot: flash works again, inputs and the channel are forgotten.
     pub fn power_on(&mut self) {
         self.flash.power_on();
         self.wire.dead = false;
         self.wire.queues.watch().power_on();
         self.wire.queues.clear_inputs();
-        self.secure = ClientChannel::default();
+        self.secure = S::default();
     }
 
     /// Keeps flash operations in order with everything else.
@@ -103,7 +107,7 @@ pub enum TurnEnd {
     PowerLost,
 }
 
-impl<F: MultiwriteNorFlash> Radio for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: Default> Radio for TurnPlatform<F, S> {
     fn command(&mut self, command: RadioCommand) {
         self.effect(|effects| effects.push_radio_command(command));
     }
@@ -113,7 +117,7 @@ impl<F: MultiwriteNorFlash> Radio for TurnPlatform<F> {
     }
 }
 
-impl<F: MultiwriteNorFlash> Panel for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: Default> Panel for TurnPlatform<F, S> {
     fn poll_button(&mut self) -> Option<(Instant, bool)> {
         self.wire.queues.pop_button_edge()
     }
@@ -123,7 +127,7 @@ impl<F: MultiwriteNorFlash> Panel for TurnPlatform<F> {
     }
 }
 
-impl<F: MultiwriteNorFlash> Console for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: Default> Console for TurnPlatform<F, S> {
     fn poll_byte(&mut self) -> Option<u8> {
         self.wire.queues.pop_console()
     }
@@ -133,16 +137,16 @@ impl<F: MultiwriteNorFlash> Console for TurnPlatform<F> {
     }
 }
 
-impl<F: MultiwriteNorFlash> TraceSink for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: Default> TraceSink for TurnPlatform<F, S> {
     fn trace(&mut self, event: Event) {
         self.effect(|effects| effects.push_trace(event));
     }
 }
 
-impl<F: MultiwriteNorFlash> Platform for TurnPlatform<F> {
+impl<F: MultiwriteNorFlash, S: SecureChannel + Default> Platform for TurnPlatform<F, S> {
     type Phy = Wire;
     type Flash = CutFlash<F>;
-    type Secure = ClientChannel;
+    type Secure = S;
 
     fn phy(&mut self) -> &mut Wire {
         self.sync();
@@ -154,7 +158,7 @@ impl<F: MultiwriteNorFlash> Platform for TurnPlatform<F> {
         &mut self.flash
     }
 
-    fn secure(&mut self) -> Option<&mut ClientChannel> {
+    fn secure(&mut self) -> Option<&mut S> {
         Some(&mut self.secure)
     }
 }

@@ -80,6 +80,10 @@ fn hear(
 
 fn start(boot: &Boot<'_>, platform: &mut TurnPlatform<Flash>) -> Result<Box<Device<Thermostat>>, Refusal> {
     let text = Box::leak(Box::new([0; PRODUCT_TEXT_LEN]));
+    // It has no TLS but the modelled one.
+    if boot.trust.is_some() {
+        return Err(Refusal::Trust);
+    }
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
     let boot = boot.with_product(product);
     let (buffers, sockets) =

@@ -12,7 +12,7 @@ use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
 use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent, TEXT_LEN_MAX};
 use crate::config::{Config, Host, Ssid, TLS_PORT, Token, port_uses_tls};
 use crate::console::Line;
-use crate::hal::{SecureChannel, SecureError, SecureKind, WakeReason, soonest};
+use crate::hal::{Date, SecureChannel, SecureError, SecureKind, WakeReason, soonest};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub enum UplinkEvent {
     ResolveFailed,
     /// TCP is being opened.
     Connecting(Host, u16),
-    /// TCP was refused, not answered, or lost during the handshake of the encrypted channel. The attempt is over.
+    /// TCP was refused or not answered. The attempt is over.
     ConnectFailed,
     /// The encrypted channel is open; how it describes itself.
     SecureOpened(SecureKind),
@@ -263,7 +263,7 @@ impl Uplink {
         let Some(secure) = secure else {
             return Some(self.give_up(net, UplinkEvent::SecureFailed(SecureError::Unavailable)));
         };
-        secure.start(now, &self.host, self.seed ^ u64::from(self.hops));
+        secure.start(now, &self.host, self.seed ^ u64::from(self.hops), Date::Unknown);
         self.phase = Phase::Securing { until: now + SECURE_LIMIT };
         self.poll_securing(now, net, now + SECURE_LIMIT, secure)
     }
@@ -282,9 +282,12 @@ impl Uplink {
             self.log_in(now);
             return Some(UplinkEvent::SecureOpened(secure.kind()));
         }
-        // Silence and a lost connection say nothing about the server's certificate: they may pass.
-        let is_lost = until <= now || !cloud_socket(net).may_recv();
-        is_lost.then(|| self.give_up(net, UplinkEvent::ConnectFailed))
+        let error = match until <= now {
+            true => SecureError::Timeout,
+            false if cloud_socket(net).may_recv() => return None,
+            false => SecureError::Truncated,
+        };
+        Some(self.give_up(net, UplinkEvent::SecureFailed(error)))
     }
 
     fn log_in(&mut self, now: Instant) {

@@ -20,7 +20,7 @@ use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::device::Device;
 use firmware_core::hal::{
-    Boot, Console, Panel, Platform, Radio, RadioCommand, RadioEvent, ResetCause, SecureChannel, SecureError,
+    Boot, Console, Date, Panel, Platform, Radio, RadioCommand, RadioEvent, ResetCause, SecureChannel, SecureError,
     SecureKind, TraceSink,
 };
 use firmware_core::net::{StaticBuffers, StaticSockets};
@@ -154,7 +154,7 @@ impl Platform for Nothing {
 }
 
 impl SecureChannel for Nothing {
-    fn start(&mut self, _now: Instant, server_name: &str, seed: u64) {
+    fn start(&mut self, _now: Instant, server_name: &str, seed: u64, _date: Date) {
         black_box((server_name, seed));
     }
 

@@ -118,6 +118,10 @@ fn start(
     platform: &mut TurnPlatform<ArrayFlash<FLASH_LEN>>,
 ) -> Result<Box<Device<Thermostat>>, Refusal> {
     let text = Box::leak(Box::new([0; PRODUCT_TEXT_LEN]));
+    // It has no TLS but the modelled one.
+    if boot.trust.is_some() {
+        return Err(Refusal::Trust);
+    }
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
     let boot = boot.with_product(product);
     let buffers = host_buffers(&boot.product, boot.mac);

@@ -2,7 +2,7 @@
 
 use firmware_core::Instant;
 use firmware_core::config::HOST_LEN_MAX;
-use firmware_core::hal::{SecureChannel, SecureError};
+use firmware_core::hal::{Date, SecureChannel, SecureError};
 use hil_link::modelled_tls::{Certificate, ClientChannel, read_client_hello, write_server_hello};
 
 use crate::input::Input;
@@ -32,7 +32,7 @@ pub(crate) fn modelled_tls(bytes: &[u8]) {
     let name: String = String::from_utf8_lossy(input.short_piece()).into_owned();
     if name.len() > HOST_LEN_MAX {
         let mut client = ClientChannel::default();
-        client.start(Instant::ZERO, &name, 1);
+        client.start(Instant::ZERO, &name, 1, Date::Unknown);
         assert_eq!(client.transmit(&mut [0; 512]), 0);
         assert_eq!(client.receive(Instant::ZERO, input.0), Err(SecureError::WrongName));
         return;
@@ -62,7 +62,7 @@ pub(crate) fn modelled_tls(bytes: &[u8]) {
 
 fn talk(name: &str, wire: &[u8], piece: usize) -> Opinion {
     let mut client = ClientChannel::default();
-    client.start(Instant::ZERO, name, 1);
+    client.start(Instant::ZERO, name, 1, Date::Unknown);
     let mut out = [0; 512];
     let len = client.transmit(&mut out);
     assert_eq!(read_client_hello(&out[..len]), Ok(Some((name.as_bytes(), len))));

@@ -121,11 +121,15 @@ pub struct Boot<'a> {
     pub product: ProductIdentity<'a>,
     /// What is armed and what was counted.
     pub armed: Armed,
+    /// The certificate of the authority that its TLS trusts (DER, X.509), [`TRUST_LEN_MAX`] bytes at most. Without
+    /// one TLS is modelled.
+    #[serde(borrow)]
+    pub trust: Option<Bytes<'a>>,
 }
 
 impl<'a> Boot<'a> {
     /// A boot for the wire.
-    pub fn new(boot: &'a hal::Boot, armed: Armed) -> Self {
+    pub fn new(boot: &'a hal::Boot, armed: Armed, trust: Option<&'a [u8]>) -> Self {
         Self {
             now_us: boot.now.total_micros(),
             uptime_us: boot.uptime.total_micros(),
@@ -134,6 +138,7 @@ impl<'a> Boot<'a> {
             mac: boot.mac.0,
             product: ProductIdentity::new(&boot.product),
             armed,
+            trust: trust.map(Bytes),
         }
     }
 
@@ -205,6 +210,9 @@ impl<'a> ProductIdentity<'a> {
         })
     }
 }
+
+/// Bytes of an authority's certificate: one of a simulated world has some 400.
+pub const TRUST_LEN_MAX: usize = 640;
 
 /// Room for the texts of any product: seven fields of up to 64 bytes.
 pub const PRODUCT_TEXT_LEN: usize = 7 * 64;

@@ -46,7 +46,7 @@ mirror! {
     }
     /// Why an encrypted channel failed.
     SecureError = firmware_core::hal::SecureError as CoreSecureError {
-        WrongName, Expired, UnknownAuthority, Protocol, Unavailable,
+        WrongName, Expired, UnknownAuthority, Protocol, Unavailable, NotYetValid, Truncated, Timeout,
     }
     /// What an encrypted channel is.
     SecureKind = firmware_core::hal::SecureKind as CoreSecureKind { Modelled, Tls }

@@ -21,14 +21,14 @@ pub use self::armed::{Armed, Point, Watch};
 pub use self::bytes::Bytes;
 pub use self::effect::{Effect, FlashOperation, Pattern, RadioCommand, Rhythm};
 pub use self::event::Event;
-pub use self::input::{Boot, Input, Network, PRODUCT_TEXT_LEN, ProductIdentity, RadioEvent};
+pub use self::input::{Boot, Input, Network, PRODUCT_TEXT_LEN, ProductIdentity, RadioEvent, TRUST_LEN_MAX};
 pub use self::mirror::{
     AtPoint, FlashOperationKind, JoinFailure, ProvisionError, ResetCause, Route, SecureError, SecureKind,
     Security, State, Stored, WakeReason,
 };
 
 /// The version of these messages. Both sides must speak the same one.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 
 /// Bytes of flash content in one message.
 pub const FLASH_CONTENT_LEN_MAX: usize = 1_024;
@@ -247,6 +247,8 @@ pub enum Refusal {
     OutOfStep,
     /// The flash could not be read there, or not be erased.
     Flash,
+    /// The firmware has no TLS, or cannot use the authority's certificate.
+    Trust,
 }
 
 /// Why a message that was understood cannot be used.

@@ -58,12 +58,15 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         mac: MAC,
         product: product(),
         armed: armed(),
+        trust: None,
     };
+    let trusting = Boot { trust: Some(Bytes(&[0x30, 0x82, 1, 0])), ..boot };
     let network =
         Network { ssid: Bytes(b"HomeNet"), bssid: MAC, channel: 6, rssi: -52, security: Security::Wpa2 };
     std::vec![
         ("hello", Request::Hello { protocol: PROTOCOL }),
         ("boot", Request::Boot { session: 1, boot }),
+        ("boot with trust", Request::Boot { session: 1, boot: trusting }),
         ("input frame", input(Input::Frame(Bytes(&[0, 1, 2, 0])))),
         ("input radio ap-started", input(Input::Radio(RadioEvent::ApStarted))),
         ("input radio station-joined", input(Input::Radio(RadioEvent::StationJoined(MAC)))),
@@ -289,7 +292,8 @@ fn the_longest_messages_fit() {
         captive_portal: true,
     };
     let Request::Boot { boot, .. } = requests().remove(1).1 else { panic!("the second one is a boot") };
-    let boot = Boot { product, armed: Armed { flash: full, ..armed() }, ..boot };
+    let trust = Some(Bytes(&[0x30; TRUST_LEN_MAX]));
+    let boot = Boot { product, armed: Armed { flash: full, ..armed() }, trust, ..boot };
     assert!(encode(&Request::Boot { session: u32::MAX, boot }, &mut [0; ENCODED_LEN_MAX]).is_some());
 }
 
@@ -339,7 +343,7 @@ fn secrets_are_not_printed() {
 
 proptest! {
     #[test]
-    fn a_damaged_message_is_no_other_message(which in 0..16_usize, at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn a_damaged_message_is_no_other_message(which in 0..17_usize, at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let (_, request) = requests().remove(which);
         let mut bytes = encoded(&request);
         let at = at.index(bytes.len());

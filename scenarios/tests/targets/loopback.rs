@@ -226,6 +226,10 @@ fn start(boot: &Boot<'_>, platform: &mut TurnPlatform<Flash>) -> Result<Box<Devi
     let text = Box::leak(Box::new([0; PRODUCT_TEXT_LEN]));
     let buffers = Box::leak(Box::new(StaticBuffers::new()));
     let sockets = Box::leak(Box::new(StaticSockets::new()));
+    // It has no TLS but the modelled one.
+    if boot.trust.is_some() {
+        return Err(Refusal::Trust);
+    }
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
     let boot = boot.with_product(product);
     let buffers = buffers.lend(sockets, &boot.product, boot.mac);

@@ -58,6 +58,8 @@ pub struct OverLink<L> {
     host: HostSide,
     queues: Box<Queues>,
     state: FlashState,
+    /// The authority that the device's TLS trusts (X.509, DER).
+    trust: Option<Vec<u8>>,
 }
 
 /// What was heard on the line.
@@ -90,6 +92,7 @@ impl<L: Line> OverLink<L> {
             host: HostSide::default(),
             queues: Box::default(),
             state: FlashState::NEW,
+            trust: None,
         };
         for _ in 0..TRIES {
             link.push(&HELLO);
@@ -252,7 +255,8 @@ impl<L: Line> OverLink<L> {
     /// Asks for a boot until the firmware has started; `false` when nobody answers.
     fn try_boot(&mut self, boot: &Boot) -> Result<bool, ExecutorError> {
         for _ in 0..TRIES {
-            let bytes = encode(&self.host.boot_request(boot), &mut self.room).expect("a boot fits a message");
+            let bytes = encode(&self.host.boot_request(boot, self.trust.as_deref()), &mut self.room)
+                .expect("a boot fits a message");
             self.to_send.extend_from_slice(bytes);
             self.flush()?;
             loop {
@@ -277,6 +281,10 @@ impl<L: Line> OverLink<L> {
 }
 
 impl<L: Line> Executor for OverLink<L> {
+    fn set_trust(&mut self, authority: &[u8]) {
+        self.trust = Some(authority.to_vec());
+    }
+
     fn boot(&mut self, boot: Boot) -> Result<(), ExecutorError> {
         self.host.begin_session(&mut self.queues, &self.state);
         if self.try_boot(&boot)? {

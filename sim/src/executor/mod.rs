@@ -24,6 +24,8 @@ pub const FLASH_LEN: usize = 8_192;
 
 /// Something that runs the firmware of one device, one turn at a time.
 pub trait Executor {
+    /// From the next boot on its TLS is real and trusts this authority (X.509, DER). Without it TLS is modelled.
+    fn set_trust(&mut self, authority: &[u8]);
     /// Starts the firmware afresh; only flash survives from before.
     ///
     /// # Errors

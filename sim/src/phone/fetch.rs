@@ -37,9 +37,12 @@ impl FetchError {
             Self::Timeout => "no reply in time",
             Self::Secure(SecureError::WrongName) => "the certificate is for another name",
             Self::Secure(SecureError::Expired) => "the certificate has expired",
+            Self::Secure(SecureError::NotYetValid) => "the certificate is not valid yet",
             Self::Secure(SecureError::UnknownAuthority) => "the certificate is of an unknown authority",
             Self::Secure(SecureError::Protocol) => "the server does not speak TLS",
             Self::Secure(SecureError::Unavailable) => "there is no TLS",
+            Self::Secure(SecureError::Truncated) => "the server ends before TLS has begun",
+            Self::Secure(SecureError::Timeout) => "the server does not answer the beginning of TLS",
             Self::Malformed => "the reply is cut short or not HTTP",
         }
     }

@@ -260,5 +260,8 @@ fn secure_error(error: SecureError) -> &'static str {
         SecureError::UnknownAuthority => "unknown-authority",
         SecureError::Protocol => "protocol",
         SecureError::Unavailable => "unavailable",
+        SecureError::NotYetValid => "not-yet-valid",
+        SecureError::Truncated => "truncated",
+        SecureError::Timeout => "timeout",
     }
 }

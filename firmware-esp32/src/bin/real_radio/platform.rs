@@ -5,7 +5,7 @@ use core::fmt;
 use embassy_futures::select::select4;
 use firmware_core::Instant;
 use firmware_core::hal::{
-    Console, Panel, Platform, Radio, RadioCommand, RadioEvent, SecureChannel, SecureError, SecureKind,
+    Console, Date, Panel, Platform, Radio, RadioCommand, RadioEvent, SecureChannel, SecureError, SecureKind,
     TraceSink,
 };
 use firmware_core::panel::Pattern;
@@ -87,7 +87,7 @@ impl Platform for BoardPlatform {
 pub enum NoChannel {}
 
 impl SecureChannel for NoChannel {
-    fn start(&mut self, _now: Instant, _server_name: &str, _seed: u64) {
+    fn start(&mut self, _now: Instant, _server_name: &str, _seed: u64, _date: Date) {
         match *self {}
     }
 
