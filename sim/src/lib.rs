@@ -27,6 +27,7 @@ pub mod stack;
 pub mod target;
 mod text;
 pub mod timeline;
+pub mod tls;
 pub mod trace;
 pub mod trace_file;
 pub mod waveform;

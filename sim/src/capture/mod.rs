@@ -7,7 +7,7 @@
 mod pcapng;
 mod redact;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smoltcp::time::Instant;
 
@@ -66,7 +66,7 @@ impl Capture {
     /// What may be shown of it, beside what the devices' `flash` holds now. `secrets` are the run's own, beside those
     /// that are known by where they stand.
     pub(crate) fn finish(mut self, secrets: &[Vec<u8>], flash: Vec<FlashView>) -> Recording {
-        redact::redact(&mut self.sent, secrets);
+        let with_secrets = redact::redact(&mut self.sent, secrets);
         // A device that writes flash is ahead of the others.
         self.sightings.sort_by_key(|sighting| sighting.at);
         let mut by_frame: Vec<usize> = (0..self.sightings.len()).collect();
@@ -74,7 +74,7 @@ impl Capture {
         by_frame.sort_by_key(|index| {
             self.sightings.get(*index).map(|sighting| (sighting.number, sighting.received.is_some()))
         });
-        Recording { capture: self, by_frame, flash }
+        Recording { capture: self, by_frame, with_secrets, flash }
     }
 }
 
@@ -84,6 +84,8 @@ pub struct Recording {
     capture: Capture,
     /// The sightings by the frame that was seen.
     by_frame: Vec<usize>,
+    /// The frames that held a secret before it was starred.
+    with_secrets: BTreeSet<usize>,
     /// What each device's flash holds in the end, as far as it can be read.
     pub flash: Vec<FlashView>,
 }
@@ -100,6 +102,8 @@ pub struct SentFrame<'a> {
     pub step: usize,
     /// The frame as it left, without secrets.
     pub bytes: &'a [u8],
+    /// Whether a password or a token stood in it that anybody on its way could read.
+    pub held_secret: bool,
     receivers: &'a [usize],
     capture: &'a Capture,
 }
@@ -124,7 +128,8 @@ impl Recording {
             let Sighting { at, node: sender, port, number, step, .. } = of(first)?;
             let bytes = capture.sent.get(*number)?;
             let (at, sender, port, step) = (*at, *sender, *port, *step);
-            Some(SentFrame { at, sender, port, step, bytes, receivers, capture })
+            let held_secret = self.with_secrets.contains(number);
+            Some(SentFrame { at, sender, port, step, bytes, held_secret, receivers, capture })
         })
     }
 

@@ -5,7 +5,7 @@
 //! and whatever stands where the protocols in use have secrets. Then the same bytes are starred in each frame that
 //! carries them, and its checksum is made right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use memchr::memmem;
@@ -80,8 +80,9 @@ struct Segment {
     payload: Range<usize>,
 }
 
-/// Stars the secrets in all frames, which are in the order in which they were sent.
-pub(super) fn redact(frames: &mut [Frame], secrets: &[Vec<u8>]) {
+/// Stars the secrets in all frames, which are in the order in which they were sent. Returns which frames held one.
+pub(super) fn redact(frames: &mut [Frame], secrets: &[Vec<u8>]) -> BTreeSet<usize> {
+    let mut held = BTreeSet::new();
     let known = encodings(secrets);
     frames.iter_mut().for_each(star_damaged);
     let Carried { streams, strays } = streams(frames);
@@ -106,9 +107,11 @@ pub(super) fn redact(frames: &mut [Frame], secrets: &[Vec<u8>]) {
             }
             if is_changed {
                 make_checksum_right(frame);
+                held.insert(piece.frame);
             }
         }
     }
+    held
 }
 
 /// A router passes on what was damaged on the way to it, and a secret with a wrong bit is still one.

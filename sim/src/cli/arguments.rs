@@ -12,6 +12,7 @@ use crate::executor::serial::BAUD;
 use crate::firmware_build::{RISCV32IMAC, RISCV32IMC};
 use crate::runner::DEFAULT_SEED;
 use crate::runner::cuts::CutPoint;
+use crate::scenario::TlsKind;
 use crate::timeline::Detail;
 
 const EXAMPLES: &str = "\
@@ -302,6 +303,9 @@ pub(super) struct RunArguments {
     /// Has the peer of `hil wokwi peer` stand in for Wokwi's service: no token, no network.
     #[arg(long)]
     pub(super) peer: bool,
+    /// What protects the way to the clouds, in the place of what each scenario says.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) tls: Option<TlsKind>,
     /// How many scenarios run at once [default: one for each core; boards and Wokwi run one].
     #[arg(long, short = 'j', value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,

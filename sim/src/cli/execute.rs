@@ -89,7 +89,7 @@ pub(super) enum Snapshots {
     Absent,
     /// There is no trace to compare: the device was only seen from outside.
     Outside,
-    /// They were not looked at: the run failed, or its seed is not the one they were taken at.
+    /// They were not looked at: the run failed, or its seed is not the one they were taken at, nor its TLS.
     Untouched,
     /// The story is the one beside the file.
     Same,
@@ -101,6 +101,8 @@ pub(super) enum Snapshots {
 #[derive(Clone, Copy)]
 pub(super) struct How {
     seed: u64,
+    /// Whether the scenario is run as it says, so that its story is the one beside the file.
+    is_as_written: bool,
     /// Whether snapshots are written.
     update: bool,
     /// Whether every frame is kept.
@@ -109,8 +111,13 @@ pub(super) struct How {
 
 impl How {
     pub(super) fn of(arguments: &RunArguments) -> Self {
-        let RunArguments { seed, update, pcap, html, .. } = arguments;
-        Self { seed: *seed, update: *update, records: pcap.is_some() || html.is_some() }
+        let RunArguments { seed, tls, update, pcap, html, .. } = arguments;
+        Self {
+            seed: *seed,
+            is_as_written: *seed == DEFAULT_SEED && tls.is_none(),
+            update: *update,
+            records: pcap.is_some() || html.is_some(),
+        }
     }
 
     /// The same run once more, with every frame.
@@ -127,7 +134,7 @@ pub(super) fn execute(
     how: How,
     watch: &mut dyn FnMut(Instant),
 ) -> Report {
-    let How { seed, update, records } = how;
+    let How { seed, is_as_written, update, records } = how;
     if let Some(why) = target.refuses(&case.scenario) {
         return Report { skipped: Some(why), ..Report::NOTHING };
     }
@@ -143,7 +150,7 @@ pub(super) fn execute(
     let run = AssertUnwindSafe(|| run(target, &case.scenario, harness, seed, &mut watch_on));
     let started = WallClock::now();
     let report = match catch_unwind(run) {
-        Ok(outcome) => judge(case, outcome, seed, update),
+        Ok(outcome) => judge(case, outcome, is_as_written, update),
         Err(payload) => {
             Report { fault: Some(Fault::Crash(words_of_panic(payload.as_ref()))), ..Report::NOTHING }
         }
@@ -164,12 +171,12 @@ fn observe(case: &Case, outside: &dyn Outside) -> Report {
     }
 }
 
-fn judge(case: &Case, outcome: Outcome, seed: u64, update: bool) -> Report {
+fn judge(case: &Case, outcome: Outcome, is_as_written: bool, update: bool) -> Report {
     let Outcome { trace, elapsed, failure, recording, .. } = outcome;
     let result = match failure {
         Some(failure) => Err(Fault::Step(failure)),
         None if update => write_snapshots(case, &trace).map_err(Fault::Snapshot),
-        None if seed == DEFAULT_SEED => compare_story(case, &trace),
+        None if is_as_written => compare_story(case, &trace),
         None => Ok(Snapshots::Untouched),
     };
     let (snapshots, fault) = match result {
@@ -200,7 +207,7 @@ mod tests {
     use crate::scenario::{Scenario, starter};
     use crate::target::Sim;
 
-    const HOW: How = How { seed: DEFAULT_SEED, update: false, records: false };
+    const HOW: How = How { seed: DEFAULT_SEED, is_as_written: true, update: false, records: false };
 
     struct NoBoards;
 

@@ -12,6 +12,7 @@ use super::screen::Screen;
 use crate::executor::serial::BAUD;
 use crate::golden;
 use crate::junit;
+use crate::scenario::TlsKind;
 use crate::secrets::Secrets;
 use crate::timeline::{Palette, Timeline, counted, ratio, spoken};
 
@@ -49,7 +50,9 @@ pub(super) fn pass_line(
         Snapshots::Outside => {
             "seen from outside: there is no trace to compare; what it said and did was waited for".to_owned()
         }
-        Snapshots::Untouched => "not compared with a story: they are told at the default seed".to_owned(),
+        Snapshots::Untouched => {
+            "not compared with a story: they are told at the default seed, of what the file says".to_owned()
+        }
         Snapshots::Same => format!("the story is that of {}", story.display()),
         Snapshots::Written => format!("the story is now that of {}", story.display()),
     };
@@ -338,6 +341,11 @@ fn command_of(program: &str, case: &Case, arguments: &RunArguments) -> String {
         target => format!(" --target {target}"),
     };
     let radio = if arguments.radio == RadioName::Real { " --radio real" } else { "" };
+    let tls = match arguments.tls {
+        None => "",
+        Some(TlsKind::Modelled) => " --tls modelled",
+        Some(TlsKind::Real) => " --tls real",
+    };
     let peer = if arguments.peer { " --peer" } else { "" };
     let diagram = arguments.diagram.as_ref();
     let diagram = diagram.map_or_else(String::new, |file| format!(" --diagram {}", quoted(file)));
@@ -346,5 +354,5 @@ fn command_of(program: &str, case: &Case, arguments: &RunArguments) -> String {
     let ports =
         arguments.port.iter().map(|port| format!(" --port {}", quoted(port.as_ref()))).collect::<String>();
     let baud = if arguments.baud == BAUD { String::new() } else { format!(" --baud {}", arguments.baud) };
-    format!("{program} run {}{target}{radio}{peer}{diagram}{firmware}{ports}{baud}", quoted(&case.path))
+    format!("{program} run {}{target}{radio}{tls}{peer}{diagram}{firmware}{ports}{baud}", quoted(&case.path))
 }

@@ -52,7 +52,10 @@ pub(super) fn run(
     }
     let target = prepare(arguments, harness, live, screen)?;
     screen.say(headline(arguments, paths.len()));
-    let (cases, bad) = load(paths, harness, screen);
+    let (mut cases, bad) = load(paths, harness, screen);
+    if let Some(tls) = arguments.tls {
+        cases.iter_mut().for_each(|case| case.scenario.world.tls = tls);
+    }
     let mut summary = Summary::new(&cases, bad);
     match told {
         _ if cases.is_empty() => {}
@@ -86,6 +89,12 @@ fn refuse_misuse(arguments: &RunArguments) -> Result<(), Trouble> {
         return Err(Trouble::misuse(
             "a device that is only seen from outside has no trace",
             "leave out the files that tell of one; --junit can be written",
+        ));
+    }
+    if arguments.update && arguments.tls.is_some() {
+        return Err(Trouble::misuse(
+            "snapshots are taken of what scenarios say",
+            "leave --tls out, or write `tls: real` into the world of the scenario",
         ));
     }
     if arguments.update && arguments.seed != DEFAULT_SEED {

@@ -11,9 +11,11 @@ use smoltcp::wire::{
 };
 
 use super::conversation::Conversation;
+use super::secure::Secure;
 use super::{Behaviour, Event, PLAIN_PORTS, SECURE_PORTS, Service, SharedDirectory, StrangeFrame};
 use crate::actor::{Outbox, Port, soonest};
 use crate::stack::{Frame, Stack};
+use crate::tls::ServerIdentity;
 
 /// The network of RFC 2544, all of which is one segment here.
 const INTERNET_PREFIX_LEN: u8 = 15;
@@ -56,12 +58,15 @@ pub struct Cloud {
     is_powered: bool,
     /// New connections are refused.
     refuses: bool,
+    /// What it shows where TLS is real.
+    identity: Option<ServerIdentity>,
 }
 
 struct Connection {
     handle: SocketHandle,
     port: u16,
     conversation: Conversation,
+    secure: Secure,
 }
 
 impl Cloud {
@@ -80,7 +85,14 @@ impl Cloud {
             requested: Vec::new(),
             is_powered: true,
             refuses: false,
+            identity: None,
         }
+    }
+
+    /// The same region with real TLS.
+    #[must_use]
+    pub fn with_tls(self, identity: ServerIdentity) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// Takes a frame from the internet.
@@ -255,9 +267,20 @@ impl Cloud {
             // An answer must not wait for the acknowledgement of the one before.
             tcp.set_nagle_enabled(false);
             tcp.listen(port).expect("a new socket and a port other than 0");
-            self.connections.push(Connection::new(handle, port));
+            let connection = self.accept(handle, port);
+            self.connections.push(connection);
             listening += 1;
         }
+    }
+
+    /// A connection on which nothing has been said.
+    fn accept(&self, handle: SocketHandle, port: u16) -> Connection {
+        let (conversation, secure) = match self.identity {
+            _ if !SECURE_PORTS.contains(&port) => (Conversation::new(false), Secure::None),
+            None => (Conversation::with_modelled_tls(), Secure::None),
+            Some(_) => (Conversation::new(true), Secure::Awaited),
+        };
+        Connection { handle, port, conversation, secure }
     }
 
     /// Makes room by forgetting the oldest connection that only waits for frames that are late (RFC 9293 section
@@ -305,23 +328,24 @@ impl Cloud {
             tcp.abort();
             return true;
         }
-        worked |= self.receive(now, *handle, conversation);
-        let tcp = self.stack.tcp(*handle);
+        worked |= self.receive(now, connection);
+        let tcp = self.stack.tcp(connection.handle);
         if !tcp.may_recv() && tcp.state() != tcp::State::SynReceived {
-            conversation.close();
+            connection.conversation.close();
         }
-        worked |= self.service.settle(now, conversation);
-        worked | self.send(now, *handle, conversation)
+        worked |= self.service.settle(now, &mut connection.conversation);
+        worked | self.send(now, connection)
     }
 
     /// Hands over what has arrived.
-    fn receive(&mut self, now: Instant, handle: SocketHandle, conversation: &mut Conversation) -> bool {
-        let tcp = self.stack.tcp(handle);
+    fn receive(&mut self, now: Instant, connection: &mut Connection) -> bool {
+        let Connection { handle, conversation, secure, .. } = connection;
+        let tcp = self.stack.tcp(*handle);
         let mut worked = false;
         while tcp.can_recv() {
-            let taken = tcp.recv(|data| {
-                self.service.receive(now, conversation, data);
-                (data.len(), ())
+            let taken = tcp.recv(|wire| {
+                secure.receive(now, wire, &mut self.service, conversation, self.identity.as_mut());
+                (wire.len(), ())
             });
             if taken.is_err() {
                 break;
@@ -331,37 +355,17 @@ impl Cloud {
         worked
     }
 
-    fn send(&mut self, now: Instant, handle: SocketHandle, conversation: &mut Conversation) -> bool {
-        let tcp = self.stack.tcp(handle);
-        let mut worked = false;
-        while tcp.can_send()
-            && let Some(bytes) = conversation.sendable(now)
-        {
-            let sent = tcp.send_slice(bytes).unwrap_or_default();
-            conversation.note_sent(now, sent);
-            worked |= sent > 0;
-            if sent == 0 {
-                break;
-            }
-        }
+    fn send(&mut self, now: Instant, connection: &mut Connection) -> bool {
+        let Connection { handle, conversation, secure, .. } = connection;
+        let tcp = self.stack.tcp(*handle);
+        let mut worked = secure.send(now, &self.service, conversation, tcp);
         let can_close = tcp.may_send() || tcp.state() == tcp::State::SynReceived;
-        if conversation.is_closing() && conversation.has_sent() && can_close {
+        if conversation.is_closing() && conversation.has_sent() && secure.has_sent() && can_close {
             tcp.close();
             conversation.deadline = Some(now + CLOSE_LIMIT);
             worked = true;
         }
         worked
-    }
-}
-
-impl Connection {
-    fn new(handle: SocketHandle, port: u16) -> Self {
-        let conversation = if SECURE_PORTS.contains(&port) {
-            Conversation::with_modelled_tls()
-        } else {
-            Conversation::new(false)
-        };
-        Self { handle, port, conversation }
     }
 }
 

@@ -102,6 +102,17 @@ pub enum AnswerId {
     Server,
 }
 
+/// What a server does when a client begins TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handshake {
+    /// It goes on with it.
+    Normal,
+    /// It says nothing and keeps the connection open.
+    Silent,
+    /// It ends the connection in the middle of its first answer.
+    Cut,
+}
+
 /// How a login is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LoginAnswer {

@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::conversation::{Conversation, Stage};
 use super::device::Session;
-use super::{DeviceId, Event, LoginAnswer, Service};
+use super::{DeviceId, Event, Handshake, LoginAnswer, Service};
 use crate::actor::soonest;
 
 /// A body of this length is announced and never sent: more than any device takes.
@@ -65,6 +65,11 @@ impl Service {
     /// Changes what its certificate says.
     pub fn set_certificate(&mut self, certificate: Certificate) {
         self.certificate = certificate;
+    }
+
+    /// Changes what it does when a client begins TLS.
+    pub fn set_handshake(&mut self, handshake: Handshake) {
+        self.handshake = handshake;
     }
 
     /// Sends every device that logs in to this host and port from now on; `None` keeps them here.

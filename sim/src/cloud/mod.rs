@@ -13,6 +13,7 @@ mod device;
 mod directory;
 mod event;
 pub mod http;
+mod secure;
 mod service;
 mod switches;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::text::printable;
 
 pub use actor::{Cloud, CloudConfig};
 pub use behaviour::{
-    AnswerId, Behaviour, DeletedSession, LoginAnswer, RateBreach, SecondLogin, WrongTemplate,
+    AnswerId, Behaviour, DeletedSession, Handshake, LoginAnswer, RateBreach, SecondLogin, WrongTemplate,
 };
 pub use change::{AfterLogin, StrangeFrame};
 pub use conversation::Conversation;

@@ -10,7 +10,9 @@ use super::change::Faults;
 use super::conversation::{Conversation, Stage};
 use super::device::Session;
 use super::http::{self, Parsed, Response};
-use super::{Behaviour, DeletedSession, Device, DeviceId, DeviceStatus, Event, LoginAnswer, SharedDirectory};
+use super::{
+    Behaviour, DeletedSession, Device, DeviceId, DeviceStatus, Event, Handshake, LoginAnswer, SharedDirectory,
+};
 
 /// What a server hello needs, see [`write_server_hello`].
 const HELLO_LEN_MAX: usize = 260;
@@ -27,6 +29,7 @@ pub struct Service {
     pub(super) mute: bool,
     pub(super) redirect: Option<(String, u16)>,
     pub(super) login_answer: LoginAnswer,
+    pub(super) handshake: Handshake,
     pub(super) faults: Faults,
     /// When it was called last.
     pub(super) now: Instant,
@@ -49,6 +52,7 @@ impl Service {
             mute: false,
             redirect,
             login_answer: LoginAnswer::Normal,
+            handshake: Handshake::Normal,
             faults: Faults::default(),
             now: Instant::ZERO,
             changed: false,
@@ -123,12 +127,20 @@ impl Service {
             return false;
         };
         let Some((name, len)) = hello else { return false };
+        if self.handshake == Handshake::Silent {
+            return false;
+        }
         let is_ours = self.hosts.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(name));
         let certificate = if is_ours { self.certificate } else { Certificate::WrongName };
         let mut answer = [0; HELLO_LEN_MAX];
         let answer_len = write_server_hello(name, certificate, &mut answer);
-        conversation.output.extend_from_slice(&answer[..answer_len]);
         conversation.input.drain(..len);
+        if self.handshake == Handshake::Cut {
+            conversation.output.extend_from_slice(&answer[..answer_len / 2]);
+            conversation.closing = true;
+            return false;
+        }
+        conversation.output.extend_from_slice(&answer[..answer_len]);
         conversation.stage = Stage::Undecided;
         true
     }

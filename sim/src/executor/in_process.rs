@@ -13,19 +13,22 @@ use hil_link::turn_platform::{TurnEnd, TurnPlatform};
 
 use super::{Executor, ExecutorError, FLASH_LEN};
 use crate::buffers::host_buffers;
+use crate::tls::Channel;
 
 /// The firmware as a library call in this process.
 pub struct InProcess<A> {
-    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>>>,
+    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>, Channel>>,
     device: Option<Box<Device<A>>>,
     application: fn() -> A,
+    /// The authority that the device's TLS trusts (X.509, DER).
+    trust: Option<Vec<u8>>,
 }
 
 impl<A: Application> InProcess<A> {
     /// A device without power, its flash erased. `application` makes the product's code afresh at each boot.
     pub fn new(application: fn() -> A) -> Self {
         // Made where it stays: queues and flash are too large to be moved about.
-        Self { platform: Box::default(), device: None, application }
+        Self { platform: Box::default(), device: None, application, trust: None }
     }
 }
 
@@ -37,8 +40,13 @@ impl<A> InProcess<A> {
 }
 
 impl<A: Application> Executor for InProcess<A> {
+    fn set_trust(&mut self, authority: &[u8]) {
+        self.trust = Some(authority.to_vec());
+    }
+
     fn boot(&mut self, boot: Boot) -> Result<(), ExecutorError> {
         self.platform.power_on();
+        self.platform.set_secure(Channel::new(self.trust.as_deref()));
         let buffers = host_buffers(&boot.product, boot.mac);
         let application = (self.application)();
         // Made where it stays, as on a board: it is large.

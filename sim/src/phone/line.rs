@@ -1,14 +1,15 @@
 //! One network interface of the phone in use: a stack, its sockets and its randomness.
 
-use firmware_core::hal::SecureChannel;
+use firmware_core::hal::{Date, SecureChannel, UnixTime};
 use firmware_core::random::SplitMix64;
-use hil_link::modelled_tls::ClientChannel;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
+use super::Trust;
 use crate::stack::{Frame, Stack};
+use crate::tls::Channel;
 
 /// IANA's dynamic range (RFC 6335 section 6) begins here and has 2^14 ports.
 const PORT_FIRST: u16 = 49_152;
@@ -36,6 +37,7 @@ pub(super) struct Line {
     in_use: Vec<SocketHandle>,
     kept: Option<Connection>,
     next_port: u16,
+    trust: Option<Trust>,
 }
 
 /// Whom to ask.
@@ -47,19 +49,29 @@ pub(super) struct Server {
     pub(super) secure_name: Option<String>,
 }
 
-/// A TCP connection to a server, plain or through the modelled TLS.
+/// A TCP connection to a server, plain or through TLS.
 pub(super) struct Connection {
     pub(super) server: Server,
     pub(super) socket: SocketHandle,
-    pub(super) secure: Option<Box<ClientChannel>>,
+    pub(super) secure: Option<Box<Channel>>,
 }
 
 impl Line {
-    pub(super) fn new(id: u64, mac: EthernetAddress, seed: u64, now: Instant) -> Self {
+    pub(super) fn new(id: u64, mac: EthernetAddress, seed: u64, now: Instant, trust: Option<Trust>) -> Self {
         let mut random = SplitMix64::new(seed);
         let stack = Stack::new(mac, random.next_u64(), now);
         let next_port = random.below(u64::from(PORT_COUNT)) as u16;
-        Self { id, stack, wake: None, random, tcp: Vec::new(), in_use: Vec::new(), kept: None, next_port }
+        Self {
+            id,
+            stack,
+            wake: None,
+            random,
+            tcp: Vec::new(),
+            in_use: Vec::new(),
+            kept: None,
+            next_port,
+            trust,
+        }
     }
 
     /// The stack, to do something with it.
@@ -72,8 +84,12 @@ impl Line {
     pub(super) fn connect(&mut self, now: Instant, server: Server) -> Option<Connection> {
         let socket = self.connect_tcp((server.address, server.port))?;
         let secure = server.secure_name.as_deref().map(|name| {
-            let mut channel = Box::<ClientChannel>::default();
-            channel.start(now, name, self.random.next_u64());
+            let trust = self.trust.as_ref();
+            let mut channel = Box::new(Channel::new(trust.map(|trust| &*trust.authority)));
+            let date = trust.map_or(Date::Unknown, |trust| {
+                Date::Exact(UnixTime(trust.unix_time_s + now.total_micros().unsigned_abs() / 1_000_000))
+            });
+            channel.start(now, name, self.random.next_u64(), date);
             channel
         });
         Some(Connection { server, socket, secure })

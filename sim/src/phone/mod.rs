@@ -31,6 +31,8 @@ pub use http::{RESPONSE_LEN_MAX, Request};
 pub use model::{Connectivity, Model};
 pub use query::Query;
 
+use std::sync::Arc;
+
 use firmware_core::hal::RadioEvent;
 use firmware_core::random::SplitMix64;
 use smoltcp::time::{Duration, Instant};
@@ -114,6 +116,17 @@ pub struct PhoneConfig {
     pub model: Model,
     /// How it misbehaves.
     pub behaviour: Behaviour,
+    /// Whom its TLS trusts; without anybody TLS is modelled.
+    pub trust: Option<Trust>,
+}
+
+/// What a phone knows when it judges a certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trust {
+    /// The authority's certificate (X.509, DER).
+    pub authority: Arc<[u8]>,
+    /// The time in seconds since 1970 when the world's clock says 0.
+    pub unix_time_s: u64,
 }
 
 /// A phone.
@@ -141,8 +154,8 @@ impl Phone {
     pub fn new(config: PhoneConfig, seed: u64, now: Instant) -> Self {
         let mut random = SplitMix64::new(seed);
         let traits = traits(config.model, config.behaviour);
-        let wifi = Wifi::new(config.wifi_mac, traits, random.next_u64());
-        let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now);
+        let wifi = Wifi::new(config.wifi_mac, traits, random.next_u64(), config.trust.clone());
+        let mut cellular = Line::new(0, config.cellular_mac, random.next_u64(), now, config.trust.clone());
         let address = Ipv4Cidr::new(config.cellular_address, INTERNET_PREFIX_LEN);
         cellular.stack().set_address(Some(address), None);
         let handset = Handset {

@@ -8,6 +8,7 @@ use smoltcp::socket::dhcpv4;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
+use super::Trust;
 use super::event::Event;
 use super::line::Line;
 use crate::actor::soonest;
@@ -56,6 +57,7 @@ pub(super) enum Wanted {
 
 /// The WiFi side of a phone.
 pub(super) struct Wifi {
+    trust: Option<Trust>,
     mac: EthernetAddress,
     traits: WifiTraits,
     /// A new address that the radio does not know yet.
@@ -101,7 +103,7 @@ struct Link {
 }
 
 impl Wifi {
-    pub(super) fn new(mac: EthernetAddress, traits: WifiTraits, seed: u64) -> Self {
+    pub(super) fn new(mac: EthernetAddress, traits: WifiTraits, seed: u64, trust: Option<Trust>) -> Self {
         Self {
             mac,
             traits,
@@ -113,6 +115,7 @@ impl Wifi {
             link: None,
             failed: None,
             radio: Vec::new(),
+            trust,
         }
     }
 
@@ -261,7 +264,7 @@ impl Wifi {
         let State::Associating { ssid, .. } = &mut self.state else { return };
         let ssid = core::mem::take(ssid);
         self.links += 1;
-        let mut line = Line::new(self.links, self.mac, self.random.next_u64(), now);
+        let mut line = Line::new(self.links, self.mac, self.random.next_u64(), now, self.trust.clone());
         let mut client = dhcpv4::Socket::new();
         let mut retry = client.get_retry_config();
         retry.discover_timeout = DHCP_RETRY;

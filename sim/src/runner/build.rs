@@ -1,6 +1,7 @@
 //! Builds the world that a scenario describes. Addresses follow from the order in the file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use firmware_core::config::{Config, Passphrase, Ssid};
 use firmware_core::portal::name::ap_ssid;
@@ -17,10 +18,12 @@ use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{
-    self, Between, DhcpMode, DnsMode, FlashChange, Habit, LoginAnswer, Permille, PhoneOs, Scenario, Subnet,
+    self, Between, DhcpMode, DnsMode, FlashChange, Habit, Handshake, LoginAnswer, Permille, PhoneOs,
+    Scenario, Subnet, TlsKind,
 };
 use crate::secrets::Secrets;
 use crate::target::Target;
+use crate::tls::{Authority, ServerIdentity};
 use crate::world::{AccessPoint, Clock, DeviceNode, LinkFaults, NodeId, World};
 
 /// The first byte of every address that we make up: locally administered.
@@ -68,6 +71,8 @@ pub(super) struct Stage {
     pub(super) secrets: Vec<String>,
     /// Those of them that are no text, as flash would hold them.
     pub(super) raw_secrets: Vec<Vec<u8>>,
+    /// Signs the clouds' certificates where TLS is real.
+    authority: Option<Arc<Authority>>,
 }
 
 impl Stage {
@@ -98,7 +103,11 @@ impl Stage {
             tells_why: true,
             secrets,
             raw_secrets,
+            authority: None,
         };
+        if scenario.world.tls == TlsKind::Real {
+            stage.authority = Some(Arc::new(Authority::new(stage.world.seed_of("authority"), UNIX_TIME_S)));
+        }
         stage.add_devices(target, scenario, harness, product)?;
         stage.add_phones(scenario, &product);
         stage.add_routers(scenario);
@@ -202,6 +211,9 @@ impl Stage {
                 target.device(harness).map_err(|error| format!("`{name}` does not start: {error}"))?;
             let seed = self.world.seed_of(&format!("{name} flash"));
             executor.flash_state().noise_seed = seed;
+            if let Some(authority) = &self.authority {
+                executor.set_trust(authority.certificate());
+            }
             let node = DeviceNode::new(executor, product, device.mac_or_default(index), uptime)
                 .with_clock(Clock::new(device.drift_ppm.map_or(0, |drift| drift.0)));
             let node = self.world.add_device(name, node);
@@ -229,6 +241,10 @@ impl Stage {
                 ap_prefix: format!("{} ", product.vendor()),
                 model: phone_model(phone.os),
                 behaviour: behaviour(phone),
+                trust: self.authority.as_ref().map(|authority| phone::Trust {
+                    authority: authority.certificate().into(),
+                    unix_time_s: UNIX_TIME_S.unsigned_abs(),
+                }),
             };
             let phone = Phone::new(config, self.world.seed_of(name), Instant::ZERO);
             let node = self.world.add_phone(name, phone, wifi_mac, cellular_mac);
@@ -330,7 +346,13 @@ impl Stage {
             };
             let mut actor = Cloud::new(config, directory.clone(), self.world.seed_of(name), Instant::ZERO);
             actor.set_power(described.powered);
+            if let Some(authority) = &self.authority {
+                let seed = self.world.seed_of(&format!("{name} tls"));
+                let hosts = actor.hosts().to_vec();
+                actor = actor.with_tls(ServerIdentity::new(authority.clone(), hosts, seed));
+            }
             actor.service_mut().set_login_answer(login_answer(described.login));
+            actor.service_mut().set_handshake(handshake_of(described.handshake));
             let redirect = described.redirect_to.as_ref();
             actor.service_mut().set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
             let node = self.world.add_cloud(name, actor, mac);
@@ -469,6 +491,14 @@ pub(super) fn dns_mode(mode: DnsMode) -> router::DnsMode {
         DnsMode::Servfail => router::DnsMode::ServFail,
         DnsMode::Truncated => router::DnsMode::Truncated,
         DnsMode::Captive => router::DnsMode::Captive,
+    }
+}
+
+pub(super) fn handshake_of(handshake: Handshake) -> cloud::Handshake {
+    match handshake {
+        Handshake::Normal => cloud::Handshake::Normal,
+        Handshake::Silent => cloud::Handshake::Silent,
+        Handshake::Cut => cloud::Handshake::Cut,
     }
 }
 

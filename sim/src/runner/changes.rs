@@ -6,7 +6,8 @@ use smoltcp::time::Duration;
 
 use super::StepError;
 use super::build::{
-    Dhcp, Stage, dhcp_mode, dns_mode, lan_of, login_answer, passphrase_of, phone_model, with_habits,
+    Dhcp, Stage, dhcp_mode, dns_mode, handshake_of, lan_of, login_answer, passphrase_of, phone_model,
+    with_habits,
 };
 use crate::cloud::{self, Cloud, DeviceId};
 use crate::phone::Behaviour;
@@ -236,6 +237,9 @@ fn apply_cloud_modes(actor: &mut Cloud, change: &CloudChange) {
     }
     if let Some(login) = change.login {
         actor.service_mut().set_login_answer(login_answer(login));
+    }
+    if let Some(handshake) = change.handshake {
+        actor.service_mut().set_handshake(handshake_of(handshake));
     }
     if let Some(mute) = change.mute {
         actor.service_mut().set_mute(mute);

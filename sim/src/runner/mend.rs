@@ -6,7 +6,9 @@ use firmware_core::trace::State;
 use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Cidr;
 
-use super::build::{Dhcp, Stage, behaviour, dhcp_mode, lan_of, link_faults, login_answer, phone_model};
+use super::build::{
+    Dhcp, Stage, behaviour, dhcp_mode, handshake_of, lan_of, link_faults, login_answer, phone_model,
+};
 use super::invariants::SETTLES;
 use super::{Runner, StepError};
 use crate::cloud::{Device, DeviceStatus};
@@ -90,6 +92,7 @@ impl Stage {
             cloud.mend();
             cloud.service_mut().set_certificate(described.certificate.into());
             cloud.service_mut().set_login_answer(login_answer(described.login));
+            cloud.service_mut().set_handshake(handshake_of(described.handshake));
             let redirect = described.redirect_to.as_ref();
             cloud.service_mut().set_redirect(redirect.map(|to| (to.host.as_str().to_owned(), to.port)));
             self.world.touch(NodeId::Cloud(index));

@@ -80,7 +80,7 @@ fn check_product(product: Option<At<ProductOverrides>>) -> Result<ProductOverrid
 }
 
 fn check_world(world: &At<World>) -> Result<(), Complaint> {
-    let World { routers, clouds, devices, phones, link } = &world.value;
+    let World { routers, clouds, devices, phones, link, tls: _ } = &world.value;
     let names = (routers.iter().map(|router| &router.name))
         .chain(clouds.iter().map(|cloud| &cloud.name))
         .chain(devices.iter().map(|device| &device.name))

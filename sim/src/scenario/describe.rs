@@ -10,7 +10,7 @@ use super::step::{
     Verb,
 };
 use super::value::{At, Count, Name, spoken};
-use super::world::{CertificateKind, DhcpMode, DnsMode, Habit, LoginAnswer, PhoneOs};
+use super::world::{CertificateKind, DhcpMode, DnsMode, Habit, Handshake, LoginAnswer, PhoneOs};
 
 impl Step {
     /// The step in one line of English, without secrets: `phone joins the device's access point`.
@@ -296,7 +296,16 @@ impl RouterChange {
 impl CloudChange {
     fn describe(&self) -> String {
         let Self {
-            power, certificate, redirect_to, login, delete_device, write, drop_connections, mute, ..
+            power,
+            certificate,
+            redirect_to,
+            login,
+            handshake,
+            delete_device,
+            write,
+            drop_connections,
+            mute,
+            ..
         } = self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
@@ -314,6 +323,14 @@ impl CloudChange {
             LoginAnswer::Normal => "answers logins by their token".to_owned(),
             LoginAnswer::Silent => "no longer answers logins".to_owned(),
             LoginAnswer::Status(status) => format!("answers every login with status {status}"),
+        }));
+        words.extend(handshake.map(|handshake| {
+            let words = match handshake {
+                Handshake::Normal => "goes on with TLS again",
+                Handshake::Silent => "says nothing to whoever begins TLS",
+                Handshake::Cut => "ends every connection in the middle of the handshake",
+            };
+            words.to_owned()
         }));
         words.extend(delete_device.as_ref().map(|device| format!("deletes {device}")));
         words.extend(write.as_ref().map(|write| {

@@ -56,8 +56,8 @@ pub use value::{
     Name, Nth, Permille, Pin, PinValue, Rssi, SectorNumber, StationsMax, Subnet, TcpPort,
 };
 pub use world::{
-    AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, DriftPpm, Habit, Link, LoginAnswer,
-    NetworkSecurity, PhoneDevice, PhoneOs, PoolSize, Router, SimulatedDevice, World,
+    AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, DriftPpm, Habit, Handshake, Link,
+    LoginAnswer, NetworkSecurity, PhoneDevice, PhoneOs, PoolSize, Router, SimulatedDevice, TlsKind, World,
 };
 
 /// The version of the language that this program reads.

@@ -13,7 +13,7 @@ use super::phone::PhoneAction;
 use super::value::{
     self, At, Channel, DeauthReason, DurationText, HostPort, Name, Pin, PinValue, Rssi, StationsMax, Subnet,
 };
-use super::world::{CertificateKind, DhcpMode, DnsMode, DriftPpm, LoginAnswer, NetworkSecurity};
+use super::world::{CertificateKind, DhcpMode, DnsMode, DriftPpm, Handshake, LoginAnswer, NetworkSecurity};
 
 /// One thing that is done or expected.
 #[derive(Clone, Debug)]
@@ -183,6 +183,8 @@ pub struct CloudChange {
     pub redirect_to: Option<At<HostPort>>,
     /// How it answers logins from now on.
     pub login: Option<LoginAnswer>,
+    /// What it does from now on when a client begins TLS.
+    pub handshake: Option<Handshake>,
     /// Deletes this device from its account, as its owner would in the console.
     pub delete_device: Option<At<Name>>,
     /// Writes a pin, as a widget of the app would.

@@ -442,7 +442,7 @@ error: the template id must be `TMPL` followed by 1 to 28 letters, digits, `-` o
 #[test]
 fn what_is_not_written_has_its_default() {
     let scenario = parsed("format: 1\ntitle: T\nsteps:\n  - power: on\n");
-    let World { routers, clouds, devices, phones, link: _ } = &scenario.world;
+    let World { routers, clouds, devices, phones, link: _, tls: _ } = &scenario.world;
     assert!(routers.is_empty());
     assert_eq!((clouds[0].name.as_str(), clouds[0].hosts[0].as_str()), ("cloud", "blynk.cloud"));
     assert_eq!((devices[0].name.as_str(), phones[0].name.as_str()), ("device", "phone"));

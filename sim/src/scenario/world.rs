@@ -40,6 +40,9 @@ pub struct World {
     /// What the air does to frames; nothing unless written.
     #[serde(default)]
     pub link: Link,
+    /// What protects the way to the clouds; `modelled` unless written.
+    #[serde(default)]
+    pub tls: TlsKind,
 }
 
 impl Default for World {
@@ -50,6 +53,7 @@ impl Default for World {
             devices: default_devices(),
             phones: default_phones(),
             link: Link::default(),
+            tls: TlsKind::default(),
         }
     }
 }
@@ -62,6 +66,7 @@ fn default_clouds() -> Vec<Cloud> {
         redirect_to: None,
         powered: true,
         login: LoginAnswer::Normal,
+        handshake: Handshake::Normal,
     }]
 }
 
@@ -339,6 +344,33 @@ pub struct Cloud {
     /// How it answers logins: `normal`, `silent` or a status number; `normal` unless written.
     #[serde(default)]
     pub login: LoginAnswer,
+    /// What it does when a client begins TLS; `normal` unless written.
+    #[serde(default)]
+    pub handshake: Handshake,
+}
+
+/// What protects the way to the clouds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsKind {
+    /// The shape of a handshake: certificates are shown and judged, data passes as it is and can be read in a capture.
+    #[default]
+    Modelled,
+    /// TLS 1.3 or 1.2, with an authority that this world's devices and phones trust.
+    Real,
+}
+
+/// What a server does when a client begins TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handshake {
+    /// It goes on with it.
+    #[default]
+    Normal,
+    /// It says nothing and keeps the connection open.
+    Silent,
+    /// It ends the connection in the middle of its first answer.
+    Cut,
 }
 
 /// What a server's certificate says.

@@ -188,6 +188,7 @@ pub(super) fn phone_config() -> PhoneConfig {
         templates: vec![TEMPLATE.into()],
         ap_prefix: "Blynk ".into(),
         model: Model::App,
+        trust: None,
         behaviour: Behaviour::GOOD,
     }
 }
