@@ -9,7 +9,8 @@ use hil_sim::scenario::Scenario;
 /// Rows of the catalogue.
 const ROWS: u32 = 59;
 /// The folders of the cases.
-const LAYERS: [&str; 8] = ["cloud", "credentials", "network", "portal", "power", "radio", "setup", "user"];
+const LAYERS: [&str; 9] =
+    ["cloud", "credentials", "network", "portal", "power", "radio", "setup", "tls", "user"];
 
 fn cases() -> BTreeMap<PathBuf, Scenario> {
     let files = scenarios::files().expect("the folder of scenarios can be read");

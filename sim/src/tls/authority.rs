@@ -14,7 +14,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{self, CertifiedKey};
-use rustls::{Error, ServerConfig, SignatureScheme};
+use rustls::{Error, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 use time::{Duration, OffsetDateTime};
 
 use super::entropy;
@@ -68,6 +68,7 @@ impl Authority {
         &self,
         hosts: &[String],
         certificate: Certificate,
+        versions: &[&'static SupportedProtocolVersion],
         random: &mut SplitMix64,
     ) -> Arc<ServerConfig> {
         let wrong = [WRONG_NAME.to_owned()];
@@ -91,7 +92,7 @@ impl Authority {
         let shown = Arc::new(CertifiedKey::new(chain, Arc::new(key)));
         let mut config =
             ServerConfig::builder_with_details(entropy::provider(), Arc::new(FixedTime(self.begins)))
-                .with_safe_default_protocol_versions()
+                .with_protocol_versions(versions)
                 .expect("the provider has ciphers for TLS 1.2 and 1.3")
                 .with_no_client_auth()
                 .with_cert_resolver(Arc::new(Shown(shown)));

@@ -15,7 +15,7 @@ use firmware_core::Instant;
 use firmware_core::hal::{Date, SecureChannel, SecureError, SecureKind};
 use firmware_core::random::SplitMix64;
 use hil_link::modelled_tls::{Certificate, ClientChannel};
-use rustls::ServerConfig;
+use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 
 pub use authority::Authority;
 pub use client::TlsClient;
@@ -91,6 +91,8 @@ impl SecureChannel for Channel {
 pub struct ServerIdentity {
     authority: Arc<Authority>,
     hosts: Vec<String>,
+    /// What it speaks.
+    versions: &'static [&'static SupportedProtocolVersion],
     made: Vec<(Certificate, Arc<ServerConfig>)>,
     random: SplitMix64,
 }
@@ -98,14 +100,14 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// What a server with these names, at least one, can show.
     pub fn new(authority: Arc<Authority>, hosts: Vec<String>, seed: u64) -> Self {
-        Self { authority, hosts, made: Vec::new(), random: SplitMix64::new(seed) }
+        Self { authority, hosts, versions: ALL_VERSIONS, made: Vec::new(), random: SplitMix64::new(seed) }
     }
 
     /// A connection on which this certificate is shown.
     pub fn accept(&mut self, certificate: Certificate) -> TlsServer {
         let made = self.made.iter().find(|(made, _)| *made == certificate).map(|(_, config)| config.clone());
         let config = made.unwrap_or_else(|| {
-            let config = self.authority.issue(&self.hosts, certificate, &mut self.random);
+            let config = self.authority.issue(&self.hosts, certificate, self.versions, &mut self.random);
             self.made.push((certificate, config.clone()));
             config
         });
