@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 
 use hil_sim::cli::{
@@ -14,7 +15,10 @@ use hil_sim::executor::qemu::{PACKAGE, PROGRAM, Qemu};
 use hil_sim::runner::Harness;
 use hil_sim::scenario::Scenario;
 use hil_sim::target::Target;
+use hil_sim::tls::TlsClient;
 use hil_sim::wokwi::Options;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc;
 
@@ -119,13 +123,20 @@ impl Live for Sockets {
         scenario: Option<Scenario>,
         harness: &Harness,
     ) -> Result<(), Trouble> {
-        let scenario = scenario.unwrap_or_else(device::home);
+        let mut scenario = scenario.unwrap_or_else(device::home);
+        scenario.world.tls = arguments.tls.unwrap_or(scenario.world.tls);
+        let trust = arguments.trust.as_deref().map(authority).transpose()?;
         let DeviceArguments { tap, lan_tap, wan_tap, console, .. } = arguments;
         let taps =
             (!arguments.no_tap).then(|| Taps { ap: tap.clone(), lan: lan_tap.clone(), wan: wan_tap.clone() });
         check_names(taps.as_ref(), arguments.netns.as_deref())?;
-        let options =
-            device::Options { scenario, taps, namespace: arguments.netns.clone(), console: console.clone() };
+        let options = device::Options {
+            scenario,
+            taps,
+            namespace: arguments.netns.clone(),
+            console: console.clone(),
+            trust,
+        };
         let address = SocketAddr::new(arguments.listen, arguments.port);
         // One thread: the simulated world belongs to it.
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -263,4 +274,17 @@ fn no_service(error: &ApiError) -> Trouble {
 
 fn system(error: &io::Error) -> Trouble {
     Trouble::unavailable(format!("the system refuses: {error}"), "close other programs and run it again")
+}
+
+/// The certificate of an authority, from a file in PEM.
+fn authority(file: &Path) -> Result<Vec<u8>, Trouble> {
+    let certificate = CertificateDer::from_pem_file(file).map_err(|error| {
+        let what = format!("{} holds no certificate that can be read: {error}", file.display());
+        Trouble::misuse(what, "name a file in PEM, such as `hil cloud --ca-out FILE` writes")
+    })?;
+    if TlsClient::new(&certificate).is_none() {
+        let what = format!("the certificate in {} is none that TLS can trust", file.display());
+        return Err(Trouble::misuse(what, "name an authority's certificate (X.509, version 3)"));
+    }
+    Ok(certificate.to_vec())
 }

@@ -54,6 +54,8 @@ pub struct Options {
     pub namespace: Option<String>,
     /// Where a terminal is made that is the device's serial line.
     pub console: Option<PathBuf>,
+    /// The authority that the device trusts in the place of the world's own (X.509, DER).
+    pub trust: Option<Vec<u8>>,
 }
 
 /// The names of interfaces of the host.
@@ -92,8 +94,8 @@ impl LiveDevice {
         harness: &Harness,
         requests: mpsc::Receiver<Request>,
     ) -> Result<Self, LiveError> {
-        let Options { scenario, taps, namespace, console } = options;
-        let mut world = LiveWorld::build(scenario, harness, requests)?;
+        let Options { scenario, taps, namespace, console, trust } = options;
+        let mut world = LiveWorld::build(scenario, trust.as_deref(), harness, requests)?;
         let (device, router) = (world.device_name(), world.first_router());
         let made = taps.is_some().then_some(namespace.as_deref()).flatten();
         let made = made.map(Namespace::make).transpose()?;

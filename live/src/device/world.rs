@@ -97,6 +97,7 @@ impl LiveWorld {
     /// Builds the world and gives its device power. Within a runtime of tokio's.
     pub(super) fn build(
         scenario: Scenario,
+        trust: Option<&[u8]>,
         harness: &Harness,
         requests: mpsc::Receiver<Request>,
     ) -> Result<Self, LiveError> {
@@ -106,6 +107,9 @@ impl LiveWorld {
         let device_name =
             scenario.world.devices.first().map_or("device", |device| device.name.as_str()).to_owned();
         let mut world = OpenWorld::build(&Sim, scenario, harness, DEFAULT_SEED)?;
+        if let Some(authority) = trust {
+            world.set_trust(DEVICE, authority);
+        }
         world.power_on(DEVICE);
         let (frames_sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
         let (typed_sender, typed) = mpsc::channel(TYPED_WAITING_MAX);

@@ -10,19 +10,32 @@ use libtest_mimic::Failed;
 use super::bench::Bench;
 
 /// The address of the host on the simulated internet, where its cloud is.
-const CLOUD: &str = "198.18.200.1";
+pub(crate) const CLOUD: &str = "198.18.200.1";
 const ACCOUNT: &str = "tester@example.com";
 const PASSWORD: &str = "for this test only";
 /// A device that is at the cloud already.
-const TOKEN: &str = "ATokenThatIsGoodForThisTestAlone";
+pub(crate) const TOKEN: &str = "ATokenThatIsGoodForThisTestAlone";
 
 /// `hil cloud` in the namespace of a bench, ended with this.
-struct Cloud(Child);
+pub(crate) struct Cloud(Child);
 
 impl Cloud {
     fn start(bench: &Bench) -> Result<Self, Failed> {
+        Self::start_with_tls(bench, 0, None)
+    }
+
+    /// With this port for TLS, and these files for its certificate and key in the place of those that it makes.
+    pub(crate) fn start_with_tls(
+        bench: &Bench,
+        port: u16,
+        certificate: Option<[&str; 2]>,
+    ) -> Result<Self, Failed> {
         let mut command = bench.command(env!("CARGO_BIN_EXE_hil-live"));
-        command.args(["cloud", "--listen", CLOUD, "--port", "8080", "--tls-port", "0", "--account", ACCOUNT]);
+        command.args(["cloud", "--listen", CLOUD, "--port", "8080", "--account", ACCOUNT]);
+        command.args(["--tls-port", &port.to_string()]);
+        if let Some([certificate, key]) = certificate {
+            command.args(["--cert", certificate, "--key", key]);
+        }
         command.args(["--device", "TMPL4thermo1"]).env("HIL_CLOUD_TOKEN", TOKEN);
         command.env("HIL_CLOUD_PASSWORD", PASSWORD).stdout(Stdio::piped());
         let mut child = command.spawn()?;
@@ -99,7 +112,7 @@ fn accept(bench: &Bench, scenario: &str, options: &[&str]) -> Result<(Option<i32
     Acceptance::of(scenario, options).run(bench)
 }
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failed> {
+pub(crate) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(what().into()) }
 }
 

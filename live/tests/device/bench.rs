@@ -1,5 +1,6 @@
 //! A live device in a network namespace of its own, and programs that run there.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -52,6 +53,14 @@ pub(crate) struct Said {
 impl Bench {
     /// A live device in the world of `scenario`, or of the program's own.
     pub(crate) fn start(scenario: Option<&str>) -> Result<Self, Failed> {
+        Self::start_with(scenario, |_| Ok(Vec::new()))
+    }
+
+    /// The same with more options, which may name files that are made in the bench's folder.
+    fn start_with(
+        scenario: Option<&str>,
+        options: impl FnOnce(&Path) -> Result<Vec<OsString>, Failed>,
+    ) -> Result<Self, Failed> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // Interfaces have short names, and are in the namespace of the host for a moment.
         let tag = format!("{}{number}", std::process::id() % 1_000_000);
@@ -60,7 +69,7 @@ impl Bench {
         let mut program = Command::new(env!("CARGO_BIN_EXE_hil-live"));
         program.args(["serve", "--no-open", "--port", "0", "--netns", &namespace, "--tap", &ap]);
         program.args(["--lan-tap", &lan, "--wan-tap", &wan, "--console"]).arg(folder.path().join(CONSOLE));
-        program.stdin(Stdio::null()).stdout(Stdio::piped());
+        program.args(options(folder.path())?).stdin(Stdio::null()).stdout(Stdio::piped());
         if let Some(scenario) = scenario {
             let file = folder.path().join("world.yaml");
             std::fs::write(&file, scenario)?;
@@ -82,7 +91,18 @@ impl Bench {
 
     /// The same, with addresses in both networks for clients that do without DHCP.
     pub(crate) fn with_addresses(scenario: Option<&str>) -> Result<Self, Failed> {
-        let bench = Self::start(scenario)?;
+        Self::start(scenario)?.addressed()
+    }
+
+    /// The same, with a device that trusts an authority whose certificate `make` writes into the bench's folder; it
+    /// returns the file.
+    pub(crate) fn trusting(make: impl FnOnce(&Path) -> Result<PathBuf, Failed>) -> Result<Self, Failed> {
+        let bench = Self::start_with(None, |folder| Ok(vec!["--trust".into(), make(folder)?.into()]))?;
+        bench.addressed()
+    }
+
+    fn addressed(self) -> Result<Self, Failed> {
+        let bench = self;
         for (address, interface) in
             [(CLIENT, &bench.ap), (HOME_CLIENT, &bench.lan), (INTERNET_CLIENT, &bench.wan)]
         {

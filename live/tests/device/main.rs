@@ -14,6 +14,8 @@ mod bench;
 mod browser;
 #[cfg(target_os = "linux")]
 mod clients;
+#[cfg(target_os = "linux")]
+mod tls;
 
 use std::process::ExitCode;
 
@@ -34,7 +36,7 @@ mod linux {
 
     use libtest_mimic::{Arguments, Failed, Trial};
 
-    use super::{abuse, acceptance, browser, clients};
+    use super::{abuse, acceptance, browser, clients, tls};
 
     /// Set where everything optional must be there.
     const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
@@ -54,7 +56,9 @@ mod linux {
     type Test = fn() -> Result<(), Failed>;
 
     /// What is tested, and with which programs beside `ip`.
-    const TESTS: [(&str, &[&str], Test); 17] = [
+    const TESTS: [(&str, &[&str], Test); 19] = [
+        ("a device logs in to a cloud through TLS", &["curl"], tls::it_logs_in_through_tls),
+        ("a device gives a cloud that it does not trust no token", &["curl"], tls::a_stranger_is_not_trusted),
         (
             "dhclient gets a lease with what the device promises",
             &["dhclient"],

@@ -17,7 +17,7 @@ use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::firmware_build::project;
 use crate::runner::Harness;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TlsKind};
 use crate::target::Target;
 
 /// The program that has sockets.
@@ -181,6 +181,13 @@ pub struct DeviceArguments {
     /// An interface on the simulated internet, so that the device finds programs of this host there [default: none].
     #[arg(long, value_name = "NAME", conflicts_with = "no_tap")]
     pub wan_tap: Option<String>,
+    /// What protects the way to the clouds, in the place of what the scenario says [default: modelled].
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub tls: Option<TlsKind>,
+    /// Lets the device speak TLS and trust this authority (a certificate, PEM), such as that of `hil cloud --ca-out`;
+    /// whoever is to be reached so is outside of the simulated home.
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
     /// Makes a terminal there that is the device's serial line, for programs that want a serial port.
     #[arg(long, value_name = "PATH")]
     pub console: Option<PathBuf>,

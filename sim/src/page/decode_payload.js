@@ -146,6 +146,8 @@ function decodeStream(bytes, frame, from, to) {
     decodeHttp(bytes, text, frame);
   } else if (text.startsWith("MTLS")) {
     decodeModelledTls(bytes, frame);
+  } else if (decodeTls(bytes, frame)) {
+    return;
   } else if ([from, to].some((port) => port === 443 || port === 80 || port === 8080) && decodeBlynk(bytes, frame)) {
     return;
   } else {
@@ -187,6 +189,29 @@ function textLines(bytes, text) {
     at += line.length + 1;
   }
   return fields;
+}
+
+const TLS_RECORDS = { 20: "change cipher spec", 21: "alert", 22: "handshake", 23: "data" };
+const TLS_HANDSHAKES = { 1: "client hello", 2: "server hello" };
+
+// A segment that begins in the middle of a record is nobody's to read.
+function decodeTls(bytes, frame) {
+  const fields = [];
+  let at = 0;
+  while (at + 5 <= bytes.length && TLS_RECORDS[bytes.u8(at)] && bytes.u8(at + 1) === 3) {
+    const len = bytes.u16(at + 3);
+    const hello = bytes.u8(at) === 22 && at + 5 < bytes.length ? TLS_HANDSHAKES[bytes.u8(at + 5)] : undefined;
+    const kind = hello ?? TLS_RECORDS[bytes.u8(at)];
+    fields.push(bytes.field(kind, `${len} bytes`, at, Math.min(5 + len, bytes.length - at)));
+    at += 5 + len;
+  }
+  if (fields.length === 0) {
+    return false;
+  }
+  frame.protocol = "TLS";
+  frame.summary = fields.map(([label]) => label).join(", ");
+  frame.layers.push({ name: "TLS (RFC 8446)", fields });
+  return true;
 }
 
 function decodeModelledTls(bytes, frame) {

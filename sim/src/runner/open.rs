@@ -184,6 +184,13 @@ impl OpenWorld {
         self.stage.world.power_on(device, ResetCause::PowerOn);
     }
 
+    /// Lets a device, from its next boot on, speak TLS and trust this authority (X.509, DER).
+    pub fn set_trust(&mut self, device: usize, authority: &[u8]) {
+        if let Some(node) = self.stage.world.devices.get_mut(device) {
+            node.executor.set_trust(authority);
+        }
+    }
+
     /// Puts a finger on a device's button, or takes it away.
     pub fn set_button(&mut self, device: usize, down: bool) {
         let now = self.now();

@@ -171,9 +171,27 @@ fn path(target: &[u8]) -> Option<&str> {
 }
 
 fn tls(payload: &[u8]) -> Option<Note> {
-    let hello = payload.strip_prefix(TLS_MAGIC)?.first()?;
-    let words = if *hello == 1 { "client hello" } else { "server hello" };
+    let Some(hello) = payload.strip_prefix(TLS_MAGIC) else { return tls_records(payload) };
+    let words = if *hello.first()? == 1 { "client hello" } else { "server hello" };
     Note::new("TLS", words.to_owned(), payload)
+}
+
+/// What begins with a record of TLS, by the kinds of those that begin in it (RFC 8446 section 5.1).
+fn tls_records(payload: &[u8]) -> Option<Note> {
+    let mut told = Vec::new();
+    let mut rest = payload;
+    while let &[kind, 3, 0..=4, high, low, ref behind @ ..] = rest {
+        told.push(match kind {
+            20 => "change cipher spec",
+            21 => "alert",
+            22 => "handshake",
+            23 => "data",
+            _ => return None,
+        });
+        rest = behind.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+    }
+    told.dedup();
+    if told.is_empty() { None } else { Note::new("TLS", told.join(", "), payload) }
 }
 
 /// Whole frames of Blynk's protocol by their commands and lengths; of an answer its status stands in the length's place.
@@ -272,6 +290,12 @@ mod tests {
             ([80, 50_000], b"HTTP/1.1 200 correct horse\r\n\r\n".to_vec(), ("HTTP", "200 OK")),
             ([50_000, 80], login, ("Blynk", "login, 32 bytes · ping")),
             ([50_000, 443], [&b"MTLS\x01"[..], TOKEN.as_bytes()].concat(), ("TLS", "client hello")),
+            ([50_000, 443], [&[22, 3, 1, 2, 0, 1][..], TOKEN.as_bytes()].concat(), ("TLS", "handshake")),
+            (
+                [443, 50_000],
+                b"\x14\x03\x03\0\x01\x01\x17\x03\x03\0\x02ab".to_vec(),
+                ("TLS", "change cipher spec, data"),
+            ),
             ([443, 50_000], vec![0, 0, 1, 0, 200], ("Blynk", "response 200")),
             ([50_000, 9], TOKEN.as_bytes().to_vec(), ("data", "32 bytes")),
         ] {
