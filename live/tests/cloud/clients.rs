@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::program::{Cloud, PATIENCE, TOKEN, ensure, login};
 
 /// Set where everything optional must be there.
-const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
+pub(crate) const REQUIRE_ALL: &str = "HIL_REQUIRE_ALL";
 /// Names a Python with the clients, where it is not the one on the path.
 const PYTHON_VARIABLE: &str = "HIL_PYTHON";
 

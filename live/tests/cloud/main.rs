@@ -1,11 +1,12 @@
 //! `hil cloud` from outside: the program, plain sockets, and real clients of the protocol as judges.
 //!
-//! The Python clients are optional. Without them their tests are ignored and say what is missing; with
+//! The Python clients, OpenSSL and the browser are optional. Without them their tests are ignored and say what is missing; with
 //! `HIL_REQUIRE_ALL` set, as in CI, they fail instead.
 
 mod api;
 mod clients;
 mod faults;
+mod judges;
 mod program;
 mod store;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<_> = TESTS.map(|(name, test)| Trial::test(name, test)).into();
     trials.extend(clients::python_trials());
+    trials.extend(judges::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
