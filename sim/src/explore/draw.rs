@@ -43,6 +43,7 @@ enum Kind {
     CloudPower,
     CloudLogin,
     CloudCertificate,
+    CloudHandshake,
     CloudMute,
     CloudDrops,
     LinkLoss,
@@ -80,7 +81,7 @@ enum Kind {
     CloudWrites,
 }
 
-const KINDS: [Kind; 48] = [
+const KINDS: [Kind; 49] = [
     Kind::Cut,
     Kind::Brownout,
     Kind::EraseFailure,
@@ -94,6 +95,7 @@ const KINDS: [Kind; 48] = [
     Kind::CloudPower,
     Kind::CloudLogin,
     Kind::CloudCertificate,
+    Kind::CloudHandshake,
     Kind::CloudMute,
     Kind::CloudDrops,
     Kind::LinkLoss,
@@ -315,6 +317,10 @@ impl Kind {
             Self::CloudCertificate => {
                 let kind = dice.word(&["wrong-name", "expired", "unknown-authority", "good"]);
                 format!("cloud: {{ certificate: {kind} }}")
+            }
+            Self::CloudHandshake => {
+                let what = dice.word(&["silent", "cut", "normal"]);
+                format!("cloud: {{ handshake: {what} }}")
             }
             Self::CloudMute => format!("cloud: {{ mute: {} }}", dice.one_in(2)),
             Self::CloudDrops => "cloud: { drop_connections: true }".to_owned(),
