@@ -5,6 +5,7 @@
 #![no_main]
 
 mod clock;
+mod heap;
 mod line;
 mod machine;
 mod pflash;
@@ -13,6 +14,7 @@ mod uart;
 mod virtio;
 
 use core::fmt::Write;
+use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 
 use firmware_core::application::thermostat::Thermostat;
@@ -40,8 +42,12 @@ static SOCKETS: StaticCell<StaticSockets> = StaticCell::new();
 static PLATFORM: StaticCell<TurnPlatform<Pflash>> = StaticCell::new();
 static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::new([0; PRODUCT_TEXT_LEN]);
 
+static HEAP: ConstStaticCell<[MaybeUninit<u8>; virtio::HEAP_LEN]> =
+    ConstStaticCell::new([MaybeUninit::uninit(); virtio::HEAP_LEN]);
+
 #[riscv_rt::entry]
 fn main() -> ! {
+    heap::open(HEAP.take());
     let mut line = Line::open();
     let platform = PLATFORM.init_with(|| TurnPlatform::new(CutFlash::new(Pflash::open())));
     let firmware = concat!("firmware-qemu ", env!("CARGO_PKG_VERSION"));

@@ -1,9 +1,7 @@
 //! The paravirtual console: many times faster than the emulated serial port.
 
-use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
-use embedded_alloc::LlffHeap;
 use static_cell::ConstStaticCell;
 use virtio_drivers::device::console::VirtIOConsole;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
@@ -18,13 +16,8 @@ const SLOT_LEN: usize = 0x1000;
 const SLOT_COUNT: u32 = 8;
 /// Pages that the driver's two queues take, with their descriptors.
 const DMA_PAGES: usize = 8;
-/// The driver boxes one page; the heap itself needs a little.
-const HEAP_LEN: usize = PAGE_SIZE + 1_024;
-
-#[global_allocator]
-static HEAP: LlffHeap = LlffHeap::empty();
-static HEAP_ROOM: ConstStaticCell<[MaybeUninit<u8>; HEAP_LEN]> =
-    ConstStaticCell::new([MaybeUninit::uninit(); HEAP_LEN]);
+/// What the driver takes of the heap: it boxes one page, and the heap itself needs a little.
+pub const HEAP_LEN: usize = PAGE_SIZE + 1_024;
 
 /// A console, when the machine was given one.
 pub struct Virtio {
@@ -32,11 +25,8 @@ pub struct Virtio {
 }
 
 impl Virtio {
-    /// Finds the console and lets what it receives wake the processor.
+    /// Finds the console and lets what it receives wake the processor. It needs the heap.
     pub fn open() -> Option<Self> {
-        let room = HEAP_ROOM.take();
-        // SAFETY: the room is this heap's alone, and the heap is given it once.
-        unsafe { HEAP.init(room.as_mut_ptr() as usize, HEAP_LEN) };
         (0..SLOT_COUNT).find_map(|slot| {
             let header = NonNull::new((SLOTS + slot as usize * SLOT_LEN) as *mut VirtIOHeader)?;
             // SAFETY: the machine has a virtio slot there, and nobody else uses it.
