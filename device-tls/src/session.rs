@@ -227,6 +227,8 @@ impl<'r> Session<'r> {
                 0 => self.is_established = true,
                 // What it has read by then was nothing for us: a warning or a ticket. Behind it may be more.
                 error if is_pause(error) && self.inbound_len() < before => {}
+                // It is over, and only the word to the server has not found room.
+                mbed::MBEDTLS_ERR_SSL_WANT_WRITE if self.failure() != 0 => return self.after(self.failure()),
                 error if is_pause(error) => return Ok(Progress::Going),
                 error => return self.after(error),
             }
@@ -252,6 +254,13 @@ impl<'r> Session<'r> {
             }
             error => Err(explain(error)),
         }
+    }
+
+    /// The error that a pending alert is about, or 0.
+    fn failure(&self) -> c_int {
+        // SAFETY: no call into Mbed TLS is going on.
+        let ssl = unsafe { &(*self.parts.as_ptr()).ssl };
+        if ssl.private_send_alert == 0 { 0 } else { ssl.private_alert_reason }
     }
 
     fn has_unsent(&self) -> bool {
@@ -314,8 +323,9 @@ fn explain(error: c_int) -> SecureError {
 /// Who is not known is not asked for more; and a certificate that cannot be right at any time is worse than one that
 /// is too old.
 fn explain_flags(flags: u32) -> SecureError {
-    const DATES_AND_NAME: u32 =
-        mbed::MBEDTLS_X509_BADCERT_EXPIRED | mbed::MBEDTLS_X509_BADCERT_FUTURE | mbed::MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    const DATES_AND_NAME: u32 = mbed::MBEDTLS_X509_BADCERT_EXPIRED
+        | mbed::MBEDTLS_X509_BADCERT_FUTURE
+        | mbed::MBEDTLS_X509_BADCERT_CN_MISMATCH;
     if flags & !DATES_AND_NAME != 0 {
         SecureError::UnknownAuthority
     } else if flags & mbed::MBEDTLS_X509_BADCERT_EXPIRED != 0 {

@@ -9,8 +9,8 @@
 //!         2 bytes of the server      3 data to send
 //! device: 2 bytes for the server     3 data received
 //!         4 the end of an answer: established (0 or 1), error (0, or 1 and above as `SecureError` lists them), bytes
-//!           taken (2 bytes), heap in use, most heap in use since the last answer (4 bytes each), instructions so far
-//!           (8 bytes)
+//!           taken (2 bytes), heap in use, most heap in use since the last answer (4 bytes each), ticks that the
+//!           answer took (8 bytes), which are instructions when the emulator has `-icount shift=0`
 //! ```
 //! Each frame of the host is answered, so that nothing ever waits in the line.
 
@@ -80,11 +80,13 @@ fn main() -> ! {
 fn serve(line: &mut Line, start: &Start<'_>, frame: &mut Frame) {
     let mut channel = Channel::new(&start.roots);
     let _ = heap::take_used_max();
+    let begin = ticks();
     channel.start(Instant::ZERO, start.name, start.seed, start.date);
     give(line, &mut channel);
-    answer(line, &channel, 0, None);
+    answer(line, &channel, 0, None, begin);
     loop {
         frame.receive(line);
+        let begin = ticks();
         let mut rest = frame.bytes();
         let mut error = None;
         loop {
@@ -103,7 +105,7 @@ fn serve(line: &mut Line, start: &Start<'_>, frame: &mut Frame) {
                 break;
             }
         }
-        answer(line, &channel, frame.len - rest.len(), error);
+        answer(line, &channel, frame.len - rest.len(), error, begin);
     }
 }
 
@@ -123,14 +125,14 @@ fn give(line: &mut Line, channel: &mut Channel<'_>) -> usize {
     }
 }
 
-fn answer(line: &mut Line, channel: &Channel<'_>, taken: usize, error: Option<SecureError>) {
+fn answer(line: &mut Line, channel: &Channel<'_>, taken: usize, error: Option<SecureError>, begin: u64) {
     let mut state: Vec<u8, 20> = Vec::new();
     let parts: [&[u8]; 5] = [
         &[channel.is_established().into(), error.map_or(0, number)],
         &(taken as u16).to_le_bytes(),
         &(heap::used() as u32).to_le_bytes(),
         &(heap::take_used_max() as u32).to_le_bytes(),
-        &instructions().to_le_bytes(),
+        &ticks().wrapping_sub(begin).to_le_bytes(),
     ];
     for part in parts {
         state.extend_from_slice(part).expect("it is as long as its parts");
@@ -150,7 +152,7 @@ fn number(error: SecureError) -> u8 {
     }
 }
 
-fn instructions() -> u64 {
+fn ticks() -> u64 {
     riscv::register::minstret::read64()
 }
 

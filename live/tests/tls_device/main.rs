@@ -1,9 +1,10 @@
 //! The device's TLS, compiled for its processor and run in QEMU, against real servers.
 //!
-//! The emulator is optional. Without it these tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as in CI, they
-//! fail instead.
+//! The emulator is optional, and so is OpenSSL. Without them tests are ignored and say so; with `HIL_REQUIRE_ALL` set, as
+//! in CI, they fail instead.
 
 mod probe;
+mod renegotiation;
 mod roots;
 mod server;
 mod trials;
@@ -34,9 +35,13 @@ fn main() -> ExitCode {
         Ok(())
     })];
     let qemu = Arc::new(OnceLock::new());
-    for (name, test) in trials::ALL {
+    let has_openssl = renegotiation::has_openssl();
+    for (name, test) in trials::ALL.iter().chain(&renegotiation::ALL) {
         let qemu = Arc::clone(&qemu);
         trials.push(match Qemu::find() {
+            Some(_) if renegotiation::ALL.iter().any(|(of, _)| of == name) && !has_openssl => {
+                skipped(name, "openssl is missing (package openssl)")
+            }
             Some(program) => Trial::test(*name, move || {
                 let qemu = qemu.get_or_init(|| FIRMWARE.build().map(|firmware| Qemu::new(program, firmware)));
                 let qemu = qemu.as_ref().map_err(|error| Failed::from(error.to_string()))?;

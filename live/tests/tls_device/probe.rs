@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the channel is told of the time, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub enum Date {
+pub(crate) enum Date {
     Unknown,
     AtLeast(u64),
     Exact(u64),
@@ -26,46 +26,46 @@ pub enum Date {
 
 /// How a channel is started.
 #[derive(Clone, Debug)]
-pub struct Start {
-    pub roots: Vec<Vec<u8>>,
-    pub name: String,
-    pub seed: u64,
-    pub date: Date,
+pub(crate) struct Start {
+    pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) date: Date,
 }
 
 /// What came of a frame.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Bytes for the server.
-    pub wire: Vec<u8>,
+    pub(crate) wire: Vec<u8>,
     /// Data received.
-    pub data: Vec<u8>,
-    pub is_established: bool,
-    pub error: Option<&'static str>,
-    pub taken: usize,
+    pub(crate) data: Vec<u8>,
+    pub(crate) is_established: bool,
+    pub(crate) error: Option<&'static str>,
+    pub(crate) taken: usize,
     /// Heap in use, in bytes.
-    pub heap: u32,
+    pub(crate) heap: u32,
     /// The most that was in use since the last answer.
-    pub heap_max: u32,
-    /// Instructions since the power came on.
-    pub instructions: u64,
+    pub(crate) heap_max: u32,
+    /// What it took: instructions, when the emulator counts them.
+    pub(crate) ticks: u64,
 }
 
 /// A machine with the probe. It ends when it is dropped.
-pub struct Probe {
+pub(crate) struct Probe {
     machine: Machine,
     line: TcpStream,
 }
 
 impl Probe {
-    pub fn new(qemu: &Qemu) -> Self {
+    pub(crate) fn new(qemu: &Qemu) -> Self {
         let machine = qemu.start().expect("the emulator starts");
         let line = machine.link().expect("it has a line");
         line.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
         Self { machine, line }
     }
 
-    pub fn start(&mut self, start: &Start) -> Answer {
+    pub(crate) fn start(&mut self, start: &Start) -> Answer {
         let mut bytes = start.seed.to_le_bytes().to_vec();
         let (kind, seconds) = match start.date {
             Date::Unknown => (0, 0),
@@ -84,17 +84,17 @@ impl Probe {
     }
 
     /// Brings bytes of the server, a chunk at a time, until the channel takes no more.
-    pub fn receive(&mut self, wire: &[u8], chunk_len: usize) -> Answer {
+    pub(crate) fn receive(&mut self, wire: &[u8], chunk_len: usize) -> Answer {
         self.bring(WIRE, wire, chunk_len)
     }
 
     /// Brings data to send.
-    pub fn write(&mut self, data: &[u8]) -> Answer {
+    pub(crate) fn write(&mut self, data: &[u8]) -> Answer {
         self.bring(DATA, data, CHUNK_LEN_MAX)
     }
 
     /// Asks how it is.
-    pub fn look(&mut self) -> Answer {
+    pub(crate) fn look(&mut self) -> Answer {
         self.ask(WIRE, &[])
     }
 
@@ -106,7 +106,8 @@ impl Probe {
             all.data.extend(answer.data);
             let heap_max = all.heap_max.max(answer.heap_max);
             let taken = all.taken + answer.taken;
-            all = Answer { wire: all.wire, data: all.data, heap_max, taken, ..answer };
+            let ticks = all.ticks + answer.ticks;
+            all = Answer { wire: all.wire, data: all.data, heap_max, taken, ticks, ..answer };
             if all.error.is_some() || answer.taken < chunk.len() {
                 break;
             }
@@ -169,5 +170,5 @@ fn read_state(bytes: &[u8], answer: &mut Answer) {
     answer.taken = number(2, 2) as usize;
     answer.heap = number(4, 4) as u32;
     answer.heap_max = number(8, 4) as u32;
-    answer.instructions = number(12, 8);
+    answer.ticks = number(12, 8);
 }

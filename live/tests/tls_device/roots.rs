@@ -8,10 +8,10 @@ const DIGICERT_GLOBAL_ROOT_G2: &[u8] =
     include_bytes!("../../../device-tls/roots/digicert-global-root-g2.der");
 
 /// All of them.
-pub const ALL: [&[u8]; 3] = [ISRG_ROOT_X1, AMAZON_ROOT_CA_1, DIGICERT_GLOBAL_ROOT_G2];
+pub(crate) const ALL: [&[u8]; 3] = [ISRG_ROOT_X1, AMAZON_ROOT_CA_1, DIGICERT_GLOBAL_ROOT_G2];
 
 /// Compares them with the fingerprints that their owners publish.
-pub fn check() {
+pub(crate) fn check() {
     let found = ALL.map(|root| data_encoding::HEXUPPER.encode(&Sha256::digest(root)));
     let published = [
         "96BCEC06264976F37460779ACF28C5A7CFE8A3C0AAE11A8FFCEE05C0BDDF08C6",

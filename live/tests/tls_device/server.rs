@@ -1,6 +1,8 @@
 //! Servers with authorities of their own, and a conversation between one and the device.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
@@ -14,11 +16,11 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use crate::probe::{Answer, Probe, Start};
 
-pub const NAME: &str = "cloud.example";
+pub(crate) const NAME: &str = "cloud.example";
 
 /// Keys that certificates can be for. Those of RSA stand beside this file, because making one takes long.
 #[derive(Clone, Copy)]
-pub enum Key {
+pub(crate) enum Key {
     P256,
     P384,
     Rsa2048,
@@ -42,24 +44,24 @@ impl Key {
 }
 
 /// A certificate that signs others.
-pub struct Authority {
-    pub der: CertificateDer<'static>,
+pub(crate) struct Authority {
+    pub(crate) der: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub fn root(key: Key) -> Self {
+    pub(crate) fn root(key: Key) -> Self {
         let (params, key) = (params("a root", &[], true), key.pair());
         let der = params.self_signed(&key).expect("a certificate").der().clone();
         Self { der, issuer: Issuer::new(params, key) }
     }
 
-    pub fn intermediate(&self, key: Key) -> Self {
+    pub(crate) fn intermediate(&self, key: Key) -> Self {
         self.signs(params("an intermediate", &[], true), key)
     }
 
     /// A certificate that may not sign others.
-    pub fn mere_leaf(&self) -> Self {
+    pub(crate) fn mere_leaf(&self) -> Self {
         self.signs(params("no authority", &["leaf.example"], false), Key::P256)
     }
 
@@ -70,8 +72,20 @@ impl Authority {
     }
 
     /// A server's certificate, valid from the beginning of one year to that of another.
-    pub fn leaf(&self, name: &str, key: Key, [from, to]: [i32; 2]) -> Identity {
-        let mut params = params(name, &[name], false);
+    pub(crate) fn leaf(&self, name: &str, key: Key, years: [i32; 2]) -> Identity {
+        self.leaf_for(&[name], key, years)
+    }
+
+    /// The same of about 1,400 bytes.
+    pub(crate) fn large_leaf(&self, name: &str, years: [i32; 2]) -> Identity {
+        let others: Vec<String> =
+            (0..40).map(|number| format!("number-{number:02}.of.many.example")).collect();
+        let names: Vec<&str> = [name].into_iter().chain(others.iter().map(String::as_str)).collect();
+        self.leaf_for(&names, Key::P256, years)
+    }
+
+    fn leaf_for(&self, names: &[&str], key: Key, [from, to]: [i32; 2]) -> Identity {
+        let mut params = params("a server", names, false);
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
         let key = key.pair();
@@ -95,23 +109,31 @@ fn params(name: &str, names: &[&str], is_authority: bool) -> CertificateParams {
 }
 
 /// What a server shows.
-pub struct Identity {
+pub(crate) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
     /// The same, with the certificate that signed the last one.
-    pub fn with(mut self, authority: &Authority) -> Self {
+    pub(crate) fn with(mut self, authority: &Authority) -> Self {
         self.chain.push(authority.der.clone());
         self
     }
 
-    pub fn serve(self, versions: &[&'static SupportedProtocolVersion]) -> Server {
+    /// Writes it for a program that reads files: certificate and key.
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<[PathBuf; 2]> {
+        let [certificate, key] = ["certificate.der", "key.der"].map(|name| folder.join(name));
+        fs::write(&certificate, &self.chain[0])?;
+        fs::write(&key, self.key.secret_der())?;
+        Ok([certificate, key])
+    }
+
+    pub(crate) fn serve(self, versions: &[&'static SupportedProtocolVersion]) -> Server {
         self.serve_with(versions, default_provider(), None)
     }
 
-    pub fn serve_with(
+    pub(crate) fn serve_with(
         self,
         versions: &[&'static SupportedProtocolVersion],
         provider: CryptoProvider,
@@ -132,30 +154,31 @@ impl Identity {
 }
 
 /// A server's end.
-pub struct Server {
-    pub connection: ServerConnection,
+pub(crate) struct Server {
+    pub(crate) connection: ServerConnection,
     /// What the device has not taken yet.
     wire: Vec<u8>,
 }
 
 /// A device and its server.
-pub struct Talk {
-    pub probe: Probe,
-    pub server: Server,
+pub(crate) struct Talk {
+    pub(crate) probe: Probe,
+    pub(crate) server: Server,
     /// How many bytes the network carries at once.
-    pub chunk_len: usize,
-    pub last: Answer,
+    pub(crate) chunk_len: usize,
+    pub(crate) last: Answer,
     /// Data that the device has received.
-    pub received: Vec<u8>,
+    pub(crate) received: Vec<u8>,
     /// Data that the server has received.
-    pub arrived: Vec<u8>,
+    pub(crate) arrived: Vec<u8>,
     /// What the server thinks is wrong.
-    pub complaint: Option<rustls::Error>,
-    pub heap_max: u32,
+    pub(crate) complaint: Option<rustls::Error>,
+    pub(crate) heap_max: u32,
+    pub(crate) ticks: u64,
 }
 
 impl Talk {
-    pub fn new(mut probe: Probe, server: Server, start: &Start) -> Self {
+    pub(crate) fn new(mut probe: Probe, server: Server, start: &Start) -> Self {
         let answer = probe.start(start);
         let mut talk = Self {
             probe,
@@ -166,13 +189,14 @@ impl Talk {
             arrived: Vec::new(),
             complaint: None,
             heap_max: 0,
+            ticks: 0,
         };
         talk.note(answer);
         talk
     }
 
     /// Carries everything to and fro until both are silent.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         loop {
             let mut wire = std::mem::take(&mut self.server.wire);
             while self.server.connection.wants_write() {
@@ -193,14 +217,14 @@ impl Talk {
     }
 
     /// The device sends data.
-    pub fn write(&mut self, data: &[u8]) {
+    pub(crate) fn write(&mut self, data: &[u8]) {
         let answer = self.probe.write(data);
         assert_eq!(answer.taken, data.len(), "the channel takes it all");
         self.note(answer);
     }
 
     /// The server sends data.
-    pub fn send(&mut self, data: &[u8]) {
+    pub(crate) fn send(&mut self, data: &[u8]) {
         self.server.connection.writer().write_all(data).expect("there is room");
     }
 
@@ -219,6 +243,7 @@ impl Talk {
         }
         self.received.append(&mut answer.data);
         self.heap_max = self.heap_max.max(answer.heap_max);
+        self.ticks += answer.ticks;
         self.last = answer;
     }
 }

@@ -11,6 +11,7 @@ mod radio;
 
 use core::panic::PanicInfo;
 
+use device_tls::{Channel, roots};
 use embassy_executor::Spawner;
 use embassy_futures::select::select;
 use embassy_futures::yield_now;
@@ -50,8 +51,9 @@ const PRODUCT: Product = match Product::new(Identity {
     Err(_) => panic!("the product's identity is not valid"),
 };
 
-/// The radio's driver keeps up to 63 KB here as an access point, and more frames than by default.
-const HEAP_LEN: usize = 48 * 1024;
+/// The radio's driver keeps up to 63 KB here as an access point, and more frames than by default; as a station it
+/// keeps less, and an encrypted session up to 64 KB, of which two pieces of 17 KB lie in one piece each.
+const HEAP_LEN: usize = 112 * 1024;
 /// What the bootloader leaves behind, for the same.
 const HEAP_RECLAIMED_LEN: usize = 64 * 1024;
 /// A frame that found no room is tried again after this at the latest.
@@ -87,7 +89,8 @@ async fn main(spawner: Spawner) -> ! {
         mac: frames.mac(),
         product: PRODUCT,
     };
-    let mut platform = BoardPlatform { frames, config };
+    let secure = Channel::new(roots::BLYNK_CLOUD).with_entropy(fill_with_chance);
+    let mut platform = BoardPlatform { frames, config, secure };
     let buffers = BUFFERS.take().lend(SOCKETS.init_with(StaticSockets::new), &boot.product, boot.mac);
     let device = DEVICE.init_with(|| Device::boot(boot, buffers, &mut platform, Thermostat::new()));
     run(device, &mut platform).await
@@ -118,11 +121,16 @@ async fn run(device: &mut Device<Thermostat>, platform: &mut BoardPlatform) -> !
     }
 }
 
-/// Chance from the radio's noise, which is there once the radio is on.
 fn seed() -> u64 {
-    let mut bytes = [0; 8];
-    Trng::try_new().expect("the radio is on").read(&mut bytes);
-    u64::from_le_bytes(bytes)
+    let mut bytes = [0; 32];
+    fill_with_chance(&mut bytes);
+    let [a, b, c, d, e, f, g, h, ..] = bytes;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Chance from the radio's noise, which is there once the radio is on.
+fn fill_with_chance(bytes: &mut [u8; 32]) {
+    Trng::try_new().expect("the radio is on").read(bytes);
 }
 
 #[embassy_executor::task]

@@ -2,12 +2,10 @@
 
 use core::fmt;
 
+use device_tls::Channel;
 use embassy_futures::select::select4;
 use firmware_core::Instant;
-use firmware_core::hal::{
-    Console, Date, Panel, Platform, Radio, RadioCommand, RadioEvent, SecureChannel, SecureError, SecureKind,
-    TraceSink,
-};
+use firmware_core::hal::{Console, Panel, Platform, Radio, RadioCommand, RadioEvent, TraceSink};
 use firmware_core::panel::Pattern;
 use firmware_core::trace::Event;
 use firmware_esp32::config_partition::ConfigPartition;
@@ -21,6 +19,8 @@ pub struct BoardPlatform {
     pub frames: Frames,
     /// The configuration partition.
     pub config: ConfigPartition,
+    /// The encrypted channel to the cloud.
+    pub secure: Channel<'static>,
 }
 
 impl BoardPlatform {
@@ -32,6 +32,10 @@ impl BoardPlatform {
 
 impl Radio for BoardPlatform {
     fn command(&mut self, command: RadioCommand) {
+        if !matches!(command, RadioCommand::Join { .. }) {
+            // An access point takes much of the heap, and so does a session, of which nothing is left by now.
+            self.secure.stop();
+        }
         self.frames.follow(&command);
         radio::command(command);
     }
@@ -68,7 +72,7 @@ impl TraceSink for BoardPlatform {
 impl Platform for BoardPlatform {
     type Phy = Frames;
     type Flash = ConfigPartition;
-    type Secure = NoChannel;
+    type Secure = Channel<'static>;
 
     fn phy(&mut self) -> &mut Frames {
         &mut self.frames
@@ -78,40 +82,7 @@ impl Platform for BoardPlatform {
         &mut self.config
     }
 
-    fn secure(&mut self) -> Option<&mut NoChannel> {
-        None
-    }
-}
-
-/// The encrypted channel of a platform that has none: there is no value of it.
-pub enum NoChannel {}
-
-impl SecureChannel for NoChannel {
-    fn start(&mut self, _now: Instant, _server_name: &str, _seed: u64, _date: Date) {
-        match *self {}
-    }
-
-    fn receive(&mut self, _now: Instant, _wire: &[u8]) -> Result<usize, SecureError> {
-        match *self {}
-    }
-
-    fn transmit(&mut self, _wire: &mut [u8]) -> usize {
-        match *self {}
-    }
-
-    fn is_established(&self) -> bool {
-        match *self {}
-    }
-
-    fn write(&mut self, _data: &[u8]) -> usize {
-        match *self {}
-    }
-
-    fn read(&mut self, _data: &mut [u8]) -> usize {
-        match *self {}
-    }
-
-    fn kind(&self) -> SecureKind {
-        match *self {}
+    fn secure(&mut self) -> Option<&mut Channel<'static>> {
+        Some(&mut self.secure)
     }
 }
