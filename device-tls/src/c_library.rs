@@ -9,6 +9,8 @@ use core::alloc::Layout;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
 
+use crate::memchr::memchr;
+
 /// Alignment of everything that is given out, and the room before it for its length.
 const HEAD_LEN: usize = 16;
 
@@ -48,22 +50,6 @@ unsafe extern "C" fn free(memory: *mut c_void) {
             dealloc(memory, layout);
         }
     }
-}
-
-// SAFETY: see above.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memchr(bytes: *const c_void, wanted: c_int, len: usize) -> *mut c_void {
-    let mut at = bytes.cast::<u8>();
-    for _ in 0..len {
-        // SAFETY: the caller says that so many bytes can be read.
-        unsafe {
-            if c_int::from(at.read()) == wanted & 0xFF {
-                return at.cast_mut().cast();
-            }
-            at = at.add(1);
-        }
-    }
-    null_mut()
 }
 
 // SAFETY: see above.

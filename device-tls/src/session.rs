@@ -248,8 +248,8 @@ impl<'r> Session<'r> {
     fn after(&self, error: c_int) -> Result<Progress, SecureError> {
         match error {
             mbed::MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY => Ok(Progress::Ended),
-            // SAFETY: the context is set up.
             mbed::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED => {
+                // SAFETY: the context is set up.
                 Err(explain_flags(unsafe { mbed::mbedtls_ssl_get_verify_result(self.ssl()) }))
             }
             error => Err(explain(error)),
