@@ -145,4 +145,8 @@ impl SecureChannel for Channel<'_> {
     fn kind(&self) -> SecureKind {
         SecureKind::Tls
     }
+
+    fn checks_dates(&self) -> bool {
+        true
+    }
 }
