@@ -10,6 +10,7 @@ mod line;
 mod machine;
 mod pflash;
 mod plic;
+mod secure;
 mod uart;
 mod virtio;
 
@@ -29,6 +30,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::line::Line;
 use crate::pflash::Pflash;
+use crate::secure::Channel;
 use crate::uart::Uart;
 
 /// The memory that core and sockets may take on a board.
@@ -36,14 +38,16 @@ const RAM_MAX: usize = 48 * 1024;
 const RAM: usize = size_of::<Device<Thermostat>>() + size_of::<StaticBuffers>() + size_of::<StaticSockets>();
 const _: () = assert!(RAM <= RAM_MAX);
 
+const HEAP_LEN: usize = virtio::HEAP_LEN + secure::HEAP_LEN;
+
 static DEVICE: StaticCell<Device<Thermostat>> = StaticCell::new();
 static BUFFERS: ConstStaticCell<StaticBuffers> = ConstStaticCell::new(StaticBuffers::new());
 static SOCKETS: StaticCell<StaticSockets> = StaticCell::new();
-static PLATFORM: StaticCell<TurnPlatform<Pflash>> = StaticCell::new();
+static PLATFORM: StaticCell<TurnPlatform<Pflash, Channel>> = StaticCell::new();
 static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::new([0; PRODUCT_TEXT_LEN]);
 
-static HEAP: ConstStaticCell<[MaybeUninit<u8>; virtio::HEAP_LEN]> =
-    ConstStaticCell::new([MaybeUninit::uninit(); virtio::HEAP_LEN]);
+static HEAP: ConstStaticCell<[MaybeUninit<u8>; HEAP_LEN]> =
+    ConstStaticCell::new([MaybeUninit::uninit(); HEAP_LEN]);
 
 #[riscv_rt::entry]
 fn main() -> ! {
@@ -60,11 +64,14 @@ fn main() -> ! {
 /// Starts the device, once from reset to reset.
 fn start(
     boot: &Boot<'_>,
-    platform: &mut TurnPlatform<Pflash>,
+    platform: &mut TurnPlatform<Pflash, Channel>,
 ) -> Result<&'static mut Device<Thermostat>, Refusal> {
     // A boot that was refused has left its text behind, and the next one needs a reset.
     let text = PRODUCT_TEXT.try_take().ok_or(Refusal::Product)?;
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
+    if let Some(authority) = boot.trust {
+        platform.set_secure(Channel::trusting(authority.0)?);
+    }
     let boot = boot.with_product(product);
     let buffers = BUFFERS.take().lend(SOCKETS.init_with(StaticSockets::new), &boot.product, boot.mac);
     Ok(DEVICE.init_with(|| Device::boot(boot, buffers, platform, Thermostat::new())))

@@ -20,8 +20,8 @@ use firmware_core::cloud::codec::Params;
 use firmware_core::cloud::outgoing::Outgoing;
 use firmware_core::device::Device;
 use firmware_core::hal::{
-    Boot, Console, Date, Panel, Platform, Radio, RadioCommand, RadioEvent, ResetCause, SecureChannel, SecureError,
-    SecureKind, TraceSink,
+    Boot, Console, Date, Panel, Platform, Radio, RadioCommand, RadioEvent, ResetCause, SecureChannel,
+    SecureError, SecureKind, TraceSink,
 };
 use firmware_core::net::{StaticBuffers, StaticSockets};
 use firmware_core::panel::Pattern;
