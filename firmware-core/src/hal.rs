@@ -266,6 +266,21 @@ pub enum SecureError {
     Timeout,
 }
 
+impl SecureError {
+    /// Whether the same attempt may succeed a little later: the server said nothing that speaks against it.
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::Truncated | Self::Timeout => true,
+            Self::WrongName
+            | Self::Expired
+            | Self::UnknownAuthority
+            | Self::Protocol
+            | Self::Unavailable
+            | Self::NotYetValid => false,
+        }
+    }
+}
+
 /// Why the processor started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResetCause {

@@ -298,7 +298,8 @@ impl<A: Application> Device<A> {
             UplinkEvent::SecureFailed(error) => {
                 platform.trace(Event::SecureFailed(error));
                 self.log(now, platform, format_args!("Secure connection failed"));
-                self.input(now, platform, &Input::SecureFailed);
+                let input = if error.may_pass() { Input::SecureUnfinished } else { Input::SecureFailed };
+                self.input(now, platform, &input);
             }
             UplinkEvent::LoggedIn(status, ping_ms) => {
                 platform.trace(Event::LoginStatus(status.0));

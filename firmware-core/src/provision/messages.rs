@@ -44,6 +44,8 @@ pub enum Input {
     ResolveFailed,
     /// The encrypted channel cannot be opened, for certain.
     SecureFailed,
+    /// The encrypted channel was not opened, for a reason that may pass.
+    SecureUnfinished,
     /// The cloud was not reached or did not accept us, for a reason that may pass.
     CloudFailed,
     /// The cloud knows no such token.

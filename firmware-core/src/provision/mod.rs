@@ -197,9 +197,12 @@ impl Provision {
             }
             Input::AddressSet => self.on_address_set(now, actions),
             Input::AddressInvalid => self.with_net_round(now, actions, |round, _| round.on_address_invalid()),
-            Input::ResolveFailed => self.on_cloud_failed(now, Some(ProvisionError::Dns), actions),
-            Input::SecureFailed => self.on_cloud_failed(now, Some(ProvisionError::Tls), actions),
-            Input::CloudFailed | Input::SessionLost => self.on_cloud_failed(now, None, actions),
+            Input::ResolveFailed => self.on_cloud_failed(now, ProvisionError::Dns, true, actions),
+            Input::SecureFailed => self.on_cloud_failed(now, ProvisionError::Tls, true, actions),
+            Input::SecureUnfinished => self.on_cloud_failed(now, ProvisionError::Tls, false, actions),
+            Input::CloudFailed | Input::SessionLost => {
+                self.on_cloud_failed(now, ProvisionError::Cloud, false, actions);
+            }
             Input::TokenRefused => self.on_token_refused(now, actions),
             Input::Redirected => self.on_redirected(now, actions),
             Input::LoggedIn => self.on_logged_in(now, actions),
@@ -349,7 +352,7 @@ impl Provision {
     }
 
     /// An attempt has failed, or the session has ended. `certain`: trying again cannot help soon.
-    fn on_cloud_failed(&mut self, now: Instant, certain: Option<ProvisionError>, actions: &mut Actions) {
+    fn on_cloud_failed(&mut self, now: Instant, error: ProvisionError, certain: bool, actions: &mut Actions) {
         if let Phase::Running { since } = self.phase {
             self.enter(Phase::ConnectingCloud(CloudRound::new(now + STAGE_LIMIT)), actions);
             if !self.has_lasted(now, since) {
@@ -361,13 +364,11 @@ impl Provision {
             }
         }
         let Some(round) = self.trying_round() else { return };
-        match certain {
-            Some(error) => self.on_failed(now, error, actions),
-            None => {
-                round.on_failed(now);
-                push(actions, Action::CloseCloud);
-            }
+        if certain {
+            return self.on_failed(now, error, actions);
         }
+        round.on_failed(now, error);
+        push(actions, Action::CloseCloud);
     }
 
     fn on_token_refused(&mut self, now: Instant, actions: &mut Actions) {
@@ -382,7 +383,7 @@ impl Provision {
                 self.enter_config_mode(now, actions);
             }
             (InUse::Valid | InUse::Nothing, first) => {
-                round.on_failed(now);
+                round.on_failed(now, ProvisionError::Cloud);
                 self.refused_at = Some(first.unwrap_or(now));
                 push(actions, Action::CloseCloud);
             }

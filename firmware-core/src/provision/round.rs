@@ -241,6 +241,8 @@ impl NetRound {
 pub(super) struct CloudRound {
     give_up_at: Instant,
     step: CloudStep,
+    /// What the round will have failed with: what the last attempt that ended says.
+    error: ProvisionError,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -258,7 +260,7 @@ enum CloudStep {
 impl CloudRound {
     /// A round whose first attempt has been asked for.
     pub(super) fn new(give_up_at: Instant) -> Self {
-        Self { give_up_at, step: CloudStep::Trying }
+        Self { give_up_at, step: CloudStep::Trying, error: ProvisionError::Cloud }
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
@@ -276,7 +278,7 @@ impl CloudRound {
             CloudStep::Trying | CloudStep::Waiting { .. } => {}
         }
         if self.give_up_at <= now {
-            return RoundStep::Failed(ProvisionError::Cloud);
+            return RoundStep::Failed(self.error);
         }
         if matches!(self.step, CloudStep::Waiting { .. }) {
             self.step = CloudStep::Trying;
@@ -291,7 +293,8 @@ impl CloudRound {
     }
 
     /// The attempt has failed; another follows.
-    pub(super) fn on_failed(&mut self, now: Instant) {
+    pub(super) fn on_failed(&mut self, now: Instant, error: ProvisionError) {
+        self.error = error;
         self.step = CloudStep::Waiting { until: now + CLOUD_RETRY };
     }
 

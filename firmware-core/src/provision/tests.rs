@@ -208,7 +208,7 @@ fn bench(stage: Stage) -> Bench {
     }
 }
 
-const INPUTS: [Input; 23] = [
+const INPUTS: [Input; 24] = [
     Input::PortalUsed,
     Input::BoardInfoRead,
     Input::ApEmpty,
@@ -227,6 +227,7 @@ const INPUTS: [Input; 23] = [
     Input::AddressLost,
     Input::ResolveFailed,
     Input::SecureFailed,
+    Input::SecureUnfinished,
     Input::CloudFailed,
     Input::TokenRefused,
     Input::Redirected,
@@ -283,6 +284,7 @@ fn trial_rows() -> Vec<Row> {
         (TrialCloud, Input::ResolveFailed, "reject 710 close CONNECTING_CLOUD=>WAIT_CONFIG ap", None),
         (TrialCloud, Input::SecureFailed, "reject 711 close CONNECTING_CLOUD=>WAIT_CONFIG ap", None),
         (TrialCloud, Input::TokenRefused, "reject 703 close CONNECTING_CLOUD=>WAIT_CONFIG ap", None),
+        (TrialCloud, Input::SecureUnfinished, "close", Some(5_000)),
         (TrialCloud, Input::CloudFailed, "close", Some(5_000)),
         (TrialCloud, Input::SessionLost, "close", Some(5_000)),
         (TrialCloud, Input::LoggedIn, "CONNECTING_CLOUD=>RUNNING accept", None),
@@ -310,6 +312,7 @@ fn valid_rows() -> Vec<Row> {
         (Cloud, Input::LinkLost, to_net, Some(20_000)),
         (Cloud, Input::AddressLost, to_net, Some(20_000)),
         (Cloud, Input::TokenRefused, "close", Some(5_000)),
+        (Cloud, Input::SecureUnfinished, "close", Some(5_000)),
         (Cloud, Input::CloudFailed, "close", Some(5_000)),
         (Cloud, Input::SessionLost, "close", Some(5_000)),
         (Cloud, Input::LoggedIn, "CONNECTING_CLOUD=>RUNNING", None),
@@ -320,6 +323,7 @@ fn valid_rows() -> Vec<Row> {
         (Running, Input::LinkLost, leave, Some(20_000)),
         (Running, Input::AddressLost, leave, Some(20_000)),
         (Running, Input::SessionLost, retry, Some(5_000)),
+        (Running, Input::SecureUnfinished, retry, Some(5_000)),
         (Running, Input::CloudFailed, retry, Some(5_000)),
         (Running, Input::Redirected, "RUNNING=>CONNECTING_CLOUD", Some(50_000)),
         (Running, Input::ConfigStored, "close RUNNING=>SWITCH_TO_STA", Some(1_000)),

@@ -27,7 +27,7 @@ fn a_certificate_that_is_wrong_is_certain_and_a_silent_server_is_not() {
         (Some(Certificate::Expired), "711", true),
         (Some(Certificate::WrongName), "711", true),
         (Some(Certificate::UnknownAuthority), "711", true),
-        (None, "702", false),
+        (None, "711", false),
     ] {
         let mut bench = Bench::new(443).with_trial();
         bench.cloud.certificate = certificate;
@@ -48,6 +48,28 @@ fn a_connection_that_breaks_during_the_handshake_is_tried_again() {
     bench.cloud.drop_connections();
     bench.cloud.certificate = Some(Certificate::Good);
     bench.run_until(State::Running, 10_000);
+}
+
+#[test]
+fn a_handshake_that_is_cut_short_is_711_in_the_end_and_a_clean_close_behind_it_is_not() {
+    for (certificate, traced, code) in
+        [(None, "SecureFailed(Truncated)", "711"), (Some(Certificate::Good), "SessionLost", "702")]
+    {
+        let mut bench = Bench::new(443).with_trial();
+        bench.cloud.certificate = certificate;
+        bench.cloud.login_answer = None;
+        bench.boot();
+        let mut closed = 0;
+        while bench.state() != State::WaitConfig {
+            bench.run_ms(500);
+            closed += bench.cloud.open_connections();
+            bench.cloud.close_connections();
+            assert!(closed <= 10, "five seconds apart, for fifty seconds");
+        }
+        assert_eq!(last_error(&bench), Some(code), "{traced}");
+        let count = bench.effects.iter().filter(|effect| *effect == traced).count();
+        assert_eq!((count, closed), (10, 10), "{traced}: {:?}", bench.effects);
+    }
 }
 
 #[test]

@@ -275,6 +275,15 @@ impl Cloud {
         }
     }
 
+    /// Ends every connection in order, as a server does that has nothing more to say.
+    pub(crate) fn close_connections(&mut self) {
+        for connection in &self.connections {
+            if self.host.socket(connection.handle).is_active() {
+                self.host.socket(connection.handle).close();
+            }
+        }
+    }
+
     fn serve(&mut self, index: usize) {
         let Self { host, port, connections, certificate, login_answer, received, .. } = self;
         let Connection { handle, bytes, is_greeted } = &mut connections[index];

@@ -194,6 +194,49 @@ fn a_cloud_that_is_away_is_asked_every_five_seconds_until_the_window_closes() {
     assert_eq!(bench.elapsed(), 50_000);
 }
 
+/// Plays a trial whose attempts at the cloud fail in turn like this; returns the code in the end.
+fn code_after(failures: &[Input]) -> Option<u16> {
+    let mut bench = bench(Stage::TrialCloud);
+    let mut failures = failures.iter().cycle();
+    while bench.machine.last_error().is_none() {
+        if let Some(failure) = failures.next() {
+            bench.give(failure);
+        }
+        bench.wait();
+    }
+    assert_eq!(bench.elapsed(), 50_000, "the whole window is used");
+    bench.machine.last_error().map(ProvisionError::code)
+}
+
+#[test]
+fn a_handshake_that_is_never_finished_is_tried_again_and_told_in_the_end() {
+    assert_eq!(code_after(&[Input::SecureUnfinished]), Some(711));
+    // The tenth attempt is the last that ends before the window does.
+    let mut failures = std::vec![Input::CloudFailed; 10];
+    assert_eq!(code_after(&failures), Some(702));
+    failures[9] = Input::SecureUnfinished;
+    assert_eq!(code_after(&failures), Some(711), "the last attempt decides");
+    let mut failures = std::vec![Input::SecureUnfinished; 10];
+    for other in [Input::CloudFailed, Input::SessionLost] {
+        failures[9] = other;
+        assert_eq!(code_after(&failures), Some(702), "the last attempt decides");
+    }
+}
+
+#[test]
+fn a_valid_configuration_loses_a_round_to_handshakes_that_are_never_finished() {
+    let mut bench = bench(Stage::Cloud);
+    let mut said = String::new();
+    while !said.contains("failed") {
+        bench.give(&Input::SecureUnfinished);
+        said = bench.wait();
+    }
+    assert_eq!((said.as_str(), bench.elapsed()), ("close failed 711", 50_000));
+    assert_eq!(bench.wait(), "cloud", "and goes on");
+    bench.sleep(50_000);
+    assert_eq!(bench.handle_timeout(), "close failed 702", "a round remembers nothing of the one before");
+}
+
 #[test]
 fn a_router_that_drops_the_device_again_and_again_cannot_prolong_a_trial() {
     let mut bench = bench(Stage::TrialCloud);
