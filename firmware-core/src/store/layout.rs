@@ -6,6 +6,7 @@
 //! 336  secret   length, passphrase, token, CRC-32 of these
 //! 440  marks    commit, accepted, rejected (4 words each), attempts (8 words)
 //! 520  unused
+//! 576  the last known time (see `times`), which is no part of the record
 //! ```
 //! Numbers are little-endian. Unused bytes are FF. The header keeps its form in every layout version, so that
 //! a record of another version can be told from damage. The secrets have a CRC of their own because a rejected

@@ -8,6 +8,9 @@
 //! nothing. Its marks are programmed in place and secrets are zeroed in place, which serial NOR flash allows
 //! and transparent flash encryption does not: give it an unencrypted partition.
 //!
+//! Beside a record stands the last known time, see `times`: on its own in the rest of the slot, so that what it does
+//! concerns no configuration.
+//!
 //! A record of another **layout version** (another firmware wrote it, E11) is never read and never guessed at.
 //! Boot leaves it alone, because whoever goes back to that firmware wants the configuration back; it says so in
 //! [`Loaded::other_layout`]; a new configuration goes elsewhere as long as there is room; a reset erases it.
@@ -18,6 +21,7 @@ mod slot;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use core::fmt;
 

@@ -40,7 +40,7 @@ impl Side {
     }
 
     /// Where a place within the slot stands in flash.
-    fn at(self, place: usize) -> u32 {
+    pub(super) fn at(self, place: usize) -> u32 {
         // Places are below 4096.
         u32::try_from(place).map_or(u32::MAX, |place| self.offset() + place)
     }
@@ -142,6 +142,6 @@ fn read_image<F: NorFlash>(flash: &mut F, side: Side) -> Result<[u8; RECORD_LEN]
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn failure<E: NorFlashError>(error: E) -> StoreError {
+pub(super) fn failure<E: NorFlashError>(error: E) -> StoreError {
     StoreError::Flash(error.kind())
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use firmware_core::config::{Config, Host, Passphrase, ProvisionError, Ssid, Token};
+use firmware_core::hal::UnixTime;
 use firmware_core::store::{Loaded, Store, StoreError};
 use hil_link::cut_flash::{ArrayFlash, Boundary, CutFlash};
 
@@ -23,12 +24,18 @@ pub(crate) enum Op {
     Accept,
     Reject(ProvisionError),
     EraseAll,
+    /// Keeps the time of this day.
+    SaveTime(u16),
 }
 
 /// A store, as a device uses it.
 pub(crate) trait Storage: Clone + PartialEq {
     fn load(&mut self, flash: &mut Flash) -> Result<Loaded, StoreError>;
     fn apply(&mut self, flash: &mut Flash, op: Op) -> Result<(), StoreError>;
+    /// The day that is kept, if the store keeps any.
+    fn day(&mut self, _flash: &mut Flash) -> Result<Option<u16>, StoreError> {
+        Ok(None)
+    }
 }
 
 impl Storage for Store {
@@ -44,8 +51,28 @@ impl Storage for Store {
             Op::Accept => self.accept(flash),
             Op::Reject(error) => self.reject(flash, error),
             Op::EraseAll => self.erase_all(flash),
+            Op::SaveTime(day) => self.save_time(flash, time_of(day)).map(|_| ()),
         }
     }
+
+    fn day(&mut self, flash: &mut Flash) -> Result<Option<u16>, StoreError> {
+        let time = self.load_time(flash)?;
+        Ok(time.map(|time| {
+            let day = u16::try_from(time.0.wrapping_sub(FIRST_DAY_S) / DAY_S).unwrap_or(u16::MAX);
+            assert_eq!(time, time_of(day), "a time that nobody has kept");
+            day
+        }))
+    }
+}
+
+/// Seconds between two times that are kept: one more than a day, so that each is worth an entry.
+const DAY_S: u64 = 86_401;
+/// 2026-01-01T00:00:00Z.
+const FIRST_DAY_S: u64 = 1_767_225_600;
+
+/// The time that stands for this day.
+pub(crate) fn time_of(day: u16) -> UnixTime {
+    UnixTime(FIRST_DAY_S + u64::from(day) * DAY_S)
 }
 
 /// The configuration with this number; every field differs between two of them.
@@ -104,9 +131,16 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
     }
     let old = store.load(&mut flash).map_err(|error| fail(format!("load before: {error}")))?;
     while flash.poll_operation().is_some() {}
+    let day = store.day(&mut flash).map_err(|error| fail(format!("time before: {error}")))?;
     let start = (store, flash);
 
     let mut permitted = vec![old.clone()];
+    let mut days = vec![day];
+    // Whatever erases a slot takes the time there with it; nothing else may lose or change it.
+    if story.ops.iter().any(|op| matches!(op, Op::SaveTrial(_) | Op::SaveValid(_) | Op::EraseAll)) {
+        let kept = |op: &Op| if let Op::SaveTime(day) = op { Some(Some(*day)) } else { None };
+        days.extend(story.before.iter().filter_map(kept).chain([None]));
+    }
     if story.valid_alone {
         permitted.push(Loaded { valid: old.valid, ..Loaded::default() });
     }
@@ -121,6 +155,7 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
         }
         let (mut booted, mut copy) = (fresh.clone(), flash.clone());
         permitted.push(booted.load(&mut copy).map_err(|error| fail(format!("load after {op:?}: {error}")))?);
+        days.push(booted.day(&mut copy).map_err(|error| fail(format!("time after {op:?}: {error}")))?);
     }
 
     let mut report = Report { steps, cuts: 0 };
@@ -128,7 +163,7 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
     let mut try_cut = |at: u32, seed: u64, boundary: Boundary| {
         report.cuts += 1;
         let cut = Cut { at, seed, boundary, is_last: at == steps };
-        check_cut(fresh, &start, story, &permitted, cut, &mut seen)
+        check_cut(fresh, &start, story, (&permitted, &days), cut, &mut seen)
             .map_err(|what| fail(format!("cut at {at} of {steps}, seed {seed}, {boundary:?}: {what}")))
     };
     for at in 0..=steps {
@@ -156,7 +191,7 @@ fn check_cut<S: Storage>(
     fresh: &S,
     start: &(S, Flash),
     story: &Story,
-    permitted: &[Loaded],
+    (permitted, days): (&[Loaded], &[Option<u16>]),
     cut: Cut,
     seen: &mut Option<(S, Flash)>,
 ) -> Result<(), String> {
@@ -175,9 +210,13 @@ fn check_cut<S: Storage>(
     if !permitted.contains(&found) {
         return Err(format!("boot found {found:?}"));
     }
+    let day = store.day(&mut flash).map_err(|error| format!("time: {error}"))?;
+    if !days.contains(&day) {
+        return Err(format!("boot found day {day:?}, not one of {days:?}"));
+    }
     let is_done = permitted.last() == Some(&found);
-    if cut.is_last && !is_done {
-        return Err(format!("all was written, and boot found {found:?}"));
+    if cut.is_last && !(is_done && days.last() == Some(&day)) {
+        return Err(format!("all was written, and boot found {found:?} and day {day:?}"));
     }
     // Most cuts leave, once repaired, what the cut before them left. That has been judged.
     if seen.as_ref().is_some_and(|(judged, bytes)| *judged == store && bytes.inner() == flash.inner()) {

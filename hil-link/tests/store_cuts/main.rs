@@ -4,6 +4,7 @@ mod checker;
 mod faults;
 mod model;
 mod survey;
+mod times;
 mod wrong;
 
 use std::time::Instant;
@@ -12,7 +13,7 @@ use checker::{Op, Report, Story, check_every_cut};
 use firmware_core::config::ProvisionError;
 use firmware_core::store::Store;
 
-use Op::{Accept, EraseAll, Reject, SaveTrial, SaveValid, Spend};
+use Op::{Accept, EraseAll, Reject, SaveTime, SaveTrial, SaveValid, Spend};
 
 const WRONG: ProvisionError = ProvisionError::WrongPassphrase;
 
@@ -99,6 +100,33 @@ fn a_reset_leaves_nothing_readable() {
             .gone(&[1, 2]),
         story("reset after a failure", &[SaveValid(1), SaveTrial(2), Reject(WRONG)], &[EraseAll])
             .or_valid_alone()
+            .gone(&[1, 2]),
+    ]);
+}
+
+#[test]
+fn a_time_is_kept_or_not_and_no_configuration_notices() {
+    check(&[
+        story("first time", &[SaveValid(1)], &[SaveTime(1)]),
+        story("a later one", &[SaveValid(1), SaveTime(1)], &[SaveTime(2)]),
+        story(
+            "time during a trial",
+            &[SaveValid(1), SaveTime(1), SaveTrial(2), Spend],
+            &[SaveTime(2), Accept],
+        ),
+        story(
+            "time after a failure",
+            &[SaveValid(1), SaveTrial(2), Reject(WRONG)],
+            &[SaveTime(1), SaveTime(2)],
+        ),
+        story("failure of a trial with a time", &[SaveTrial(1), SaveTime(1), Spend], &[Reject(WRONG)])
+            .gone(&[1]),
+        story(
+            "trial beside a valid one with a time",
+            &[SaveValid(1), SaveTime(1)],
+            &[SaveTrial(2), SaveTime(2)],
+        ),
+        story("reset with times", &[SaveValid(1), SaveTime(1), SaveValid(2), SaveTime(2)], &[EraseAll])
             .gone(&[1, 2]),
     ]);
 }

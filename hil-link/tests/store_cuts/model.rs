@@ -1,6 +1,7 @@
 //! Random lives of a store beside the simplest thing that could be one, with random cuts; and random flash.
 
 use firmware_core::config::{Config, ProvisionError};
+use firmware_core::hal::UnixTime;
 use firmware_core::store::{ATTEMPTS_MAX, Loaded, Store, StoreError, Trial};
 use hil_link::cut_flash::{ArrayFlash, Boundary, CutFlash};
 use proptest::prelude::*;
@@ -16,6 +17,7 @@ enum Deed {
     Accept,
     Reject(ProvisionError),
     EraseAll,
+    SaveTime,
 }
 
 /// Where power goes, as a part of 65536 of all steps, and what it leaves.
@@ -44,6 +46,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         2 => Just(Deed::Accept),
         2 => prop::sample::select(&ProvisionError::ALL[..]).prop_map(Deed::Reject),
         1 => Just(Deed::EraseAll),
+        2 => Just(Deed::SaveTime),
     ];
     let cut = || {
         let parts = any::<(u16, u64, bool)>();
@@ -72,6 +75,7 @@ fn model(old: &Loaded, op: Op) -> Result<Loaded, StoreError> {
             Loaded { valid, last_error: Some(error), ..Loaded::default() }
         }
         Op::EraseAll => Loaded::default(),
+        Op::SaveTime(_) => old.clone(),
     })
 }
 
@@ -79,7 +83,7 @@ fn model(old: &Loaded, op: Op) -> Result<Loaded, StoreError> {
 fn may_leave_valid_alone(op: Op) -> bool {
     match op {
         Op::SaveTrial(_) | Op::SaveValid(_) | Op::EraseAll => true,
-        Op::Spend | Op::Accept | Op::Reject(_) => false,
+        Op::Spend | Op::Accept | Op::Reject(_) | Op::SaveTime(_) => false,
     }
 }
 
@@ -107,6 +111,10 @@ struct Life {
     saves: u8,
     /// Marks that may have been torn since the trial was saved; their groups have four words.
     torn_marks: u8,
+    /// Days that were kept, or would have been but for a cut: 1 and on.
+    days: u16,
+    /// The day that is kept.
+    day: Option<u16>,
 }
 
 impl Life {
@@ -127,10 +135,11 @@ impl Life {
             self.state = expected.unwrap_or_else(|_| before.clone());
             self.count_marks(op, true);
             self.check_rejected(op, &before)?;
+            self.check_day(result.is_ok().then_some(op))?;
             if action.reboots {
                 prop_assert_eq!(self.store.load(&mut self.flash), Ok(self.state.clone()), "{:?}", op);
             }
-            return Ok(());
+            return self.check_day(None);
         }
         prop_assert!(self.flash.is_dead(), "{:?} with {:?}", op, action.cut);
         self.boot(action.cut_repair)?;
@@ -141,6 +150,7 @@ impl Life {
         let is_alone = found == alone && before.valid.is_some() && may_leave_valid_alone(op);
         prop_assert!(found == before || is_new || is_alone, "{:?}: {:?} became {:?}", op, before, found);
         self.count_marks(op, is_new);
+        self.check_day(None)?;
         if is_new { self.check_rejected(op, &before) } else { Ok(()) }
     }
 
@@ -156,7 +166,28 @@ impl Life {
             Deed::Accept => Op::Accept,
             Deed::Reject(error) => Op::Reject(error),
             Deed::EraseAll => Op::EraseAll,
+            Deed::SaveTime => {
+                self.days += 1;
+                Op::SaveTime(self.days)
+            }
         }
+    }
+
+    /// A time goes with its slot, is never made up, and changes only when another one is kept. `done`: what has been
+    /// done to its end since the last time; after a cut or a boot nothing is known but that.
+    fn check_day(&mut self, done: Option<Op>) -> Result<(), TestCaseError> {
+        let day = self.store.day(&mut self.flash).unwrap();
+        let before = std::mem::replace(&mut self.day, day);
+        let in_use = self.state.trial.is_some() || self.state.valid.is_some();
+        match done {
+            Some(Op::SaveTime(new)) if in_use => prop_assert_eq!(day, Some(new)),
+            Some(Op::EraseAll) => prop_assert_eq!(day, None),
+            Some(Op::Spend | Op::Accept | Op::SaveTime(_)) => prop_assert_eq!(day, before),
+            // A record that is replaced takes its time with it.
+            Some(Op::SaveTrial(_) | Op::SaveValid(_) | Op::Reject(_)) => prop_assert!(day <= before),
+            None => prop_assert!(day <= before || (in_use && day == Some(self.days))),
+        }
+        Ok(())
     }
 
     /// Keeps account of what power cuts may have torn: a new record has all its words again.
@@ -166,6 +197,7 @@ impl Life {
                 self.torn_marks = if is_new { 0 } else { self.torn_marks };
             }
             Op::Spend | Op::Accept | Op::Reject(_) => self.torn_marks += u8::from(!is_new),
+            Op::SaveTime(_) => {}
         }
     }
 
@@ -221,6 +253,9 @@ fn check_any_flash(mut flash: Flash) {
         let result = store.clone().apply(&mut flash.clone(), op);
         assert!(result == expected || result == Err(StoreError::Full), "{op:?} of {found:?}: {result:?}");
     }
+    let mut copy = flash.clone();
+    store.clone().save_time(&mut copy, UnixTime(1 << 31)).unwrap();
+    assert_eq!(Store::new().load(&mut copy), Ok(found), "a time is no configuration");
     check_writable(&mut store, &fresh, &mut flash).unwrap();
 }
 
@@ -229,7 +264,7 @@ proptest! {
     fn a_store_is_what_its_model_says(actions in prop::collection::vec(any_action(), 1..24)) {
         let flash: Flash = CutFlash::new(ArrayFlash::new());
         let (store, state) = (Store::new(), Loaded::default());
-        let mut life = Life { store, flash, state, saves: 0, torn_marks: 0 };
+        let mut life = Life { store, flash, state, saves: 0, torn_marks: 0, days: 0, day: None };
         for action in actions {
             life.act(action)?;
         }

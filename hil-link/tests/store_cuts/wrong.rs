@@ -82,7 +82,7 @@ impl Storage for SmallStore {
     fn apply(&mut self, flash: &mut Flash, op: Op) -> Result<(), StoreError> {
         match op {
             Op::SaveValid(number) => self.save(flash, number),
-            Op::SaveTrial(_) | Op::Spend | Op::Accept | Op::Reject(_) | Op::EraseAll => {
+            Op::SaveTrial(_) | Op::Spend | Op::Accept | Op::Reject(_) | Op::EraseAll | Op::SaveTime(_) => {
                 panic!("this store can only save, not {op:?}")
             }
         }
