@@ -9,6 +9,7 @@ mod console;
 mod inputs;
 mod log;
 mod scan;
+mod time;
 
 use heapless::Vec;
 
@@ -50,6 +51,8 @@ pub struct Device<A> {
     net: Net,
     portal: PortalServer,
     uplink: Uplink,
+    /// Whether the time has been kept in flash since the start, or need not be.
+    time_is_kept: bool,
     radio: RadioState,
     /// The access point that was chosen, and whether it has let us in.
     link: Option<(Candidate, bool)>,
@@ -118,6 +121,7 @@ impl<A: Application> Device<A> {
             net,
             portal: PortalServer::new(&boot.product),
             uplink: Uplink::new(boot.product),
+            time_is_kept: false,
             radio: RadioState::Off,
             link: None,
             stations: Vec::new(),
@@ -137,6 +141,7 @@ impl<A: Application> Device<A> {
             boot,
         };
         device.print_banner(platform, in_use);
+        device.load_time(platform);
         device.provision.start(boot.now, &mut device.actions);
         device.run_actions(boot.now, platform);
         device.tell_last_error(platform);

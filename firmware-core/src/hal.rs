@@ -264,13 +264,15 @@ pub enum SecureError {
     Truncated,
     /// The server did not do its part in time.
     Timeout,
+    /// Nobody knows what day it is, and the product does without the cloud then.
+    DateUnknown,
 }
 
 impl SecureError {
-    /// Whether the same attempt may succeed a little later: the server said nothing that speaks against it.
+    /// Whether the same attempt may succeed a little later: nothing that was said speaks against it.
     pub const fn may_pass(self) -> bool {
         match self {
-            Self::Truncated | Self::Timeout => true,
+            Self::Truncated | Self::Timeout | Self::DateUnknown => true,
             Self::WrongName
             | Self::Expired
             | Self::UnknownAuthority
@@ -317,7 +319,7 @@ pub enum WakeReason {
     Provision,
     /// A phone that sends too slowly.
     Portal,
-    /// A name lookup.
+    /// A name lookup, or an answer about the time.
     Resolver,
     /// Login, heartbeat or dead link.
     Session,

@@ -4,6 +4,8 @@ use core::fmt;
 
 /// Edgent's default access point prefix (`CONFIG_VENDOR_PREFIX`).
 pub const DEFAULT_VENDOR: &str = "Blynk";
+/// Who is asked for the time unless the product says otherwise (as Edgent on ESP8266).
+pub const DEFAULT_TIME_SERVER: &str = "pool.ntp.org";
 
 /// The identity of a product, checked when the firmware is compiled.
 ///
@@ -26,9 +28,43 @@ pub const DEFAULT_VENDOR: &str = "Blynk";
 ///     firmware_type: "", captive_portal: false,
 /// }) { Ok(product) => product, Err(_) => panic!("the product's identity is not valid") };
 /// ```
+///
+/// What an identity does not say has safe defaults, and a product may choose otherwise:
+///
+/// ```
+/// # use firmware_core::product::{Dates, Identity, Product, ProductError};
+/// # const IDENTITY: Identity<'static> = Identity {
+/// #     template_id: "TMPL4lampXyz1", template_name: "Smart Lamp", firmware_version: "1.2.0",
+/// #     build: "Nov 22 2026 10:00:00", board: "ESP32-C3", vendor: "Blynk",
+/// #     firmware_type: "", captive_portal: false,
+/// # };
+/// const LAMP: Product = match Product::new(IDENTITY) {
+///     Ok(product) => match product.with_time_server("time.example.com") {
+///         Ok(product) => product.with_dates(Dates::WhenKnown),
+///         Err(_) => panic!("the time server's name is not valid"),
+///     },
+///     Err(_) => panic!("the product's identity is not valid"),
+/// };
+/// assert_eq!((LAMP.time_server(), LAMP.dates()), ("time.example.com", Dates::WhenKnown));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Product {
     identity: Identity<'static>,
+    time_server: &'static str,
+    dates: Dates,
+}
+
+/// What is done about the dates of certificates while nobody knows what day it is: no time server has answered since
+/// the start, and flash keeps no time from before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Dates {
+    /// Nobody is trusted: the encrypted connection is refused (711) and tried again. A network that blocks NTP keeps
+    /// a new device out of the cloud.
+    #[default]
+    Required,
+    /// The dates are not looked at, everything else of a certificate is. Whoever holds a certificate that has
+    /// expired, and its key, can pose as the cloud to such a device.
+    WhenKnown,
 }
 
 /// The plain fields a [`Product`] is made of.
@@ -65,6 +101,8 @@ pub enum ProductError {
     Vendor,
     /// A field is longer than 64 bytes, or holds a NUL byte, which would make two parameters of it.
     Field,
+    /// The time server is not a name of 1 to 64 letters, digits, `-` and `.`, with at most 63 between two dots.
+    TimeServer,
 }
 
 impl fmt::Display for ProductError {
@@ -77,6 +115,7 @@ impl fmt::Display for ProductError {
             Self::FirmwareVersion => "the firmware version must have 1 to 14 bytes",
             Self::Vendor => "the vendor prefix must be 1 to 20 letters, digits or spaces",
             Self::Field => "a product field is longer than 64 bytes or holds a NUL byte",
+            Self::TimeServer => "the time server must be a name of 1 to 64 letters, digits, `-` and `.`",
         })
     }
 }
@@ -91,6 +130,8 @@ const VERSION_LEN_MAX: usize = 14;
 const FIELD_LEN_MAX: usize = 64;
 /// `TMPL` and what the console puts behind it.
 const TEMPLATE_ID_LEN_MAX: usize = 32;
+/// RFC 1035 section 2.3.4.
+const LABEL_LEN_MAX: u8 = 63;
 
 impl Product {
     /// Checks an identity. Call it in a `const`, so that a bad one does not compile.
@@ -124,7 +165,24 @@ impl Product {
             }
             rest = tail;
         }
-        Ok(Self { identity })
+        Ok(Self { identity, time_server: DEFAULT_TIME_SERVER, dates: Dates::Required })
+    }
+
+    /// The product with another time server: a host's name or address.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub const fn with_time_server(self, time_server: &'static str) -> Result<Self, ProductError> {
+        if !is_host_name(time_server.as_bytes()) {
+            return Err(ProductError::TimeServer);
+        }
+        Ok(Self { time_server, ..self })
+    }
+
+    /// The product with another answer to what is done while nobody knows what day it is.
+    #[must_use]
+    pub const fn with_dates(self, dates: Dates) -> Self {
+        Self { dates, ..self }
     }
 
     /// The template's id, `TMPL...`.
@@ -170,6 +228,37 @@ impl Product {
     pub const fn captive_portal(&self) -> bool {
         self.identity.captive_portal
     }
+
+    /// Who is asked for the time, where certificates' dates are looked at.
+    pub const fn time_server(&self) -> &'static str {
+        self.time_server
+    }
+
+    /// What is done while nobody knows what day it is.
+    pub const fn dates(&self) -> Dates {
+        self.dates
+    }
+}
+
+const fn is_host_name(name: &[u8]) -> bool {
+    if name.len() > FIELD_LEN_MAX {
+        return false;
+    }
+    let mut rest = name;
+    let mut label_len = 0;
+    while let [byte, tail @ ..] = rest {
+        label_len = match *byte {
+            b'.' if label_len == 0 => return false,
+            b'.' => 0,
+            b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => label_len + 1,
+            _ => return false,
+        };
+        if label_len > LABEL_LEN_MAX {
+            return false;
+        }
+        rest = tail;
+    }
+    label_len > 0
 }
 
 const fn is_template_id(id: &[u8]) -> bool {
@@ -304,5 +393,20 @@ mod tests {
     fn the_firmware_type_is_the_template_unless_the_product_says_otherwise() {
         assert_eq!(sample(SAMPLE).firmware_type(), SAMPLE.template_id);
         assert_eq!(sample(Identity { firmware_type: "lamp", ..SAMPLE }).firmware_type(), "lamp");
+    }
+
+    #[test]
+    fn a_time_server_is_a_host() {
+        const LABEL: &str = "a-label-may-have-63-bytes-and-then-comes-a-dot-or-the-name-ends";
+        const LONG_LABEL: &str = "a-label-may-have-63-bytes-and-then-comes-a-dot-or-the-name-ends1";
+        const NAME: &str = "a.name.may.have.64.bytes.which.is.more.than.any.time.server.has.";
+        assert_eq!((sample(SAMPLE).time_server(), sample(SAMPLE).dates()), ("pool.ntp.org", Dates::Required));
+        assert_eq!((LABEL.len(), NAME.len()), (63, 64));
+        for name in ["a", "192.168.1.1", "Time-1.example", LABEL] {
+            assert_eq!(sample(SAMPLE).with_time_server(name).map(|product| product.time_server()), Ok(name));
+        }
+        for name in ["", ".", "a.", ".a", "a..b", "a b", "a_b", "caf\u{e9}", "a\0", LONG_LABEL, NAME] {
+            assert_eq!(sample(SAMPLE).with_time_server(name), Err(ProductError::TimeServer), "{name:?}");
+        }
     }
 }

@@ -4,8 +4,9 @@ use core::fmt;
 
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
+use crate::cloud::sntp::TimeError;
 use crate::config::{Host, ProvisionError, Ssid};
-use crate::hal::{JoinFailure, ResetCause, SecureError, SecureKind};
+use crate::hal::{JoinFailure, ResetCause, SecureError, SecureKind, UnixTime};
 use crate::portal::routes::Route;
 
 /// Edgent's states, by its names.
@@ -160,4 +161,8 @@ pub enum Event {
     ButtonReleased(u32),
     /// The firmware is about to restart.
     Rebooting,
+    /// A time server has told the time.
+    TimeKnown(UnixTime),
+    /// No time server has.
+    TimeUnknown(TimeError),
 }

@@ -12,8 +12,8 @@ use hil_link::device_side::{Ended, serve};
 use hil_link::turn_platform::TurnPlatform;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, Receiver, encode};
 use hil_link::wire::{
-    Armed, Boot, Bytes, Effect, Event, PRODUCT_TEXT_LEN, ProductIdentity, Refusal, Request, ResetCause,
-    Response, Turn,
+    Armed, Boot, Bytes, Dates, Effect, Event, PRODUCT_TEXT_LEN, ProductIdentity, Refusal, Request,
+    ResetCause, Response, Turn,
 };
 
 const FLASH_LEN: usize = 8_192;
@@ -102,6 +102,8 @@ fn boot() -> Request<'static> {
         vendor: "Blynk",
         firmware_type: "TMPL4thermo1",
         captive_portal: false,
+        time_server: "pool.ntp.org",
+        dates: Dates::Required,
     };
     let (mac, armed) = ([0x24, 0x0A, 0xC4, 0, 1, 0x10], Armed::default());
     let cause = ResetCause::PowerOn;

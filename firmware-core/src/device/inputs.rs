@@ -294,10 +294,12 @@ impl<A: Application> Device<A> {
             UplinkEvent::SecureOpened(kind) => {
                 platform.trace(Event::SecureOpened(kind));
                 self.log(now, platform, format_args!("Certificate OK"));
+                self.keep_time(now, platform);
             }
             UplinkEvent::SecureFailed(error) => {
                 platform.trace(Event::SecureFailed(error));
                 self.log(now, platform, format_args!("Secure connection failed"));
+                self.log_date_unknown(now, platform, error);
                 let input = if error.may_pass() { Input::SecureUnfinished } else { Input::SecureFailed };
                 self.input(now, platform, &input);
             }
@@ -344,6 +346,8 @@ impl<A: Application> Device<A> {
             UplinkEvent::Print(text) => {
                 self.log(now, platform, format_args!("Server: {}", Printable(text.as_bytes())));
             }
+            UplinkEvent::TimeKnown(time) => self.on_time_known(now, platform, time),
+            UplinkEvent::TimeUnknown(error) => self.on_time_unknown(now, platform, error),
             UplinkEvent::UpdateOffered => self.log(now, platform, format_args!("Updates are not supported")),
         }
     }

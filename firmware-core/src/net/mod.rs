@@ -4,6 +4,7 @@
 //! re-opens them. The one exception is smoltcp's DHCP client, which has no "off": it stands in the set only
 //! while the device is a station without a fixed address. This room decides nothing about provisioning.
 
+mod clock;
 mod portal_server;
 mod static_buffers;
 mod uplink;
@@ -275,6 +276,15 @@ impl Net {
         let port = self.next_port;
         self.next_port = port.checked_add(1).unwrap_or(EPHEMERAL_FIRST);
         port
+    }
+
+    /// Gives the socket for lookups this port, which is not 0; what came for an earlier one is gone.
+    fn bind_lookup(&mut self, port: u16) {
+        let [handle, _] = self.udp;
+        let socket = self.udp_mut(handle);
+        socket.close();
+        // It has just been closed, and the port is not 0.
+        let _ = socket.bind(port);
     }
 
     fn udp_mut(&mut self, handle: SocketHandle) -> &mut udp::Socket<'static> {

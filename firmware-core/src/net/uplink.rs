@@ -4,15 +4,17 @@ use heapless::{String, Vec};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
+use super::clock::Clock;
 use super::{Net, TCP_SOCKETS};
 use crate::application::Application;
 use crate::cloud::codec::Status;
 use crate::cloud::outgoing::Outgoing;
-use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, Resolver};
+use crate::cloud::resolver::{DNS_PORT, MESSAGE_LEN_MAX, ResolveError, Resolver};
 use crate::cloud::session::{Heartbeat, LostReason, Session, SessionEvent, TEXT_LEN_MAX};
+use crate::cloud::sntp::TimeError;
 use crate::config::{Config, Host, Ssid, TLS_PORT, Token, port_uses_tls};
 use crate::console::Line;
-use crate::hal::{Date, SecureChannel, SecureError, SecureKind, WakeReason, soonest};
+use crate::hal::{Date, SecureChannel, SecureError, SecureKind, UnixTime, WakeReason, soonest};
 use crate::product::Product;
 use crate::{Duration, Instant};
 
@@ -61,14 +63,20 @@ pub enum UplinkEvent {
     Print(String<TEXT_LEN_MAX>),
     /// The cloud asks for an update, which this firmware does not do.
     UpdateOffered,
+    /// A time server has told the time.
+    TimeKnown(UnixTime),
+    /// No time server has. What is known from before must do.
+    TimeUnknown(TimeError),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Idle,
     Resolving,
-    /// The address is known; TCP is opened next.
+    /// The address is known; TCP is opened next, or the time is asked for.
     Resolved(Ipv4Address),
+    /// The time is asked for; then TCP is opened.
+    AskingTime(Ipv4Address),
     Connecting {
         until: Instant,
     },
@@ -82,6 +90,7 @@ enum Phase {
 pub struct Uplink {
     phase: Phase,
     resolver: Resolver,
+    clock: Clock,
     session: Session,
     token: Option<Token>,
     host: Host,
@@ -99,6 +108,7 @@ impl Uplink {
         Self {
             phase: Phase::Idle,
             resolver: Resolver::new(),
+            clock: Clock::new(&product),
             session: Session::new(product, Heartbeat::DEFAULT),
             token: None,
             host: Host::new(),
@@ -110,12 +120,23 @@ impl Uplink {
         }
     }
 
+    /// Takes the last known time, from flash.
+    pub fn set_kept_time(&mut self, time: Option<UnixTime>) {
+        self.clock.set_kept(time);
+    }
+
+    /// The time, if a server has told it since the start.
+    pub fn time(&self, now: Instant) -> Option<UnixTime> {
+        self.clock.exact(now)
+    }
+
     /// Begins an attempt at the configured server; where a redirect led before is forgotten.
     pub fn start(&mut self, now: Instant, net: &mut Net, config: &Config, seed: u64) {
         self.token = Some(config.token.clone());
         self.hops = 0;
         self.seed = seed;
         self.tls = config.uses_tls();
+        self.clock.begin_attempt();
         self.resolve(now, net, config.host.clone(), config.port);
     }
 
@@ -160,6 +181,7 @@ impl Uplink {
             Phase::Idle | Phase::Open => None,
             Phase::Resolving => self.resolver.poll_timeout().map(|at| (at, WakeReason::Resolver)),
             Phase::Resolved(_) => Some((Instant::ZERO, WakeReason::Resolver)),
+            Phase::AskingTime(_) => Some((self.clock.poll_timeout(&self.resolver), WakeReason::Resolver)),
             Phase::Connecting { until } | Phase::Securing { until } => Some((until, WakeReason::Session)),
         };
         soonest(own, self.session.poll_timeout().map(|at| (at, WakeReason::Session)))
@@ -176,7 +198,8 @@ impl Uplink {
         match self.phase {
             Phase::Idle => None,
             Phase::Resolving => self.poll_resolver(now, net),
-            Phase::Resolved(address) => Some(self.connect(now, net, address)),
+            Phase::Resolved(address) => self.poll_resolved(now, net, address, secure),
+            Phase::AskingTime(address) => self.poll_time(now, net, address, secure),
             Phase::Connecting { .. } | Phase::Securing { .. } if is_stranded(net) => {
                 Some(self.give_up(net, UplinkEvent::ConnectFailed))
             }
@@ -197,34 +220,57 @@ impl Uplink {
         self.port = port;
         self.phase = Phase::Resolving;
         let local = net.take_port();
-        let [socket, _] = net.udp;
-        let socket = net.udp_mut(socket);
-        socket.close();
-        // It has just been closed, and the port is not 0.
-        let _ = socket.bind(local);
+        net.bind_lookup(local);
     }
 
     fn poll_resolver(&mut self, now: Instant, net: &mut Net) -> Option<UplinkEvent> {
-        let [handle, _] = net.udp;
-        let socket = net.udp_mut(handle);
-        while let Ok((message, meta)) = socket.recv() {
-            let IpAddress::Ipv4(from) = meta.endpoint.addr;
-            if meta.endpoint.port == DNS_PORT {
-                self.resolver.handle_received(now, from, message);
-            }
-        }
-        let mut query = [0; MESSAGE_LEN_MAX];
-        if let Some((len, server)) = self.resolver.transmit(now, &mut query) {
-            let query = query.get(..len).unwrap_or_default();
-            // A query that has no room counts as lost; the resolver asks again.
-            let _ = socket.send_slice(query, udp::UdpMetadata::from((server, DNS_PORT)));
-        }
-        Some(match self.resolver.poll(now)? {
+        Some(match poll_lookup(now, net, &mut self.resolver)? {
             Ok(address) => {
                 self.phase = Phase::Resolved(address);
                 UplinkEvent::Resolved(address)
             }
             Err(_) => self.give_up(net, UplinkEvent::ResolveFailed),
+        })
+    }
+
+    /// Calls the server, unless its certificate will have dates and nobody knows what day it is.
+    fn poll_resolved<S: SecureChannel>(
+        &mut self,
+        now: Instant,
+        net: &mut Net,
+        address: Ipv4Address,
+        secure: Option<&mut S>,
+    ) -> Option<UplinkEvent> {
+        if self.tls && secure.as_ref().is_some_and(|secure| secure.checks_dates()) {
+            if self.clock.must_ask() {
+                self.clock.ask(now, net, &mut self.resolver, self.seed.rotate_left(16));
+                self.phase = Phase::AskingTime(address);
+                return self.poll_time(now, net, address, secure);
+            }
+            if self.clock.date(now).is_none() {
+                return Some(self.give_up(net, UplinkEvent::SecureFailed(SecureError::DateUnknown)));
+            }
+        }
+        Some(self.connect(now, net, address))
+    }
+
+    fn poll_time<S: SecureChannel>(
+        &mut self,
+        now: Instant,
+        net: &mut Net,
+        address: Ipv4Address,
+        secure: Option<&mut S>,
+    ) -> Option<UplinkEvent> {
+        // Where nobody asks for it, none of this is part of the program.
+        if !secure?.checks_dates() {
+            return None;
+        }
+        let result = self.clock.poll(now, net, &mut self.resolver)?;
+        self.resolver.stop();
+        self.phase = Phase::Resolved(address);
+        Some(match result {
+            Ok(time) => UplinkEvent::TimeKnown(time),
+            Err(error) => UplinkEvent::TimeUnknown(error),
         })
     }
 
@@ -263,7 +309,9 @@ impl Uplink {
         let Some(secure) = secure else {
             return Some(self.give_up(net, UplinkEvent::SecureFailed(SecureError::Unavailable)));
         };
-        secure.start(now, &self.host, self.seed ^ u64::from(self.hops), Date::Unknown);
+        let checks_dates = secure.checks_dates();
+        let date = checks_dates.then(|| self.clock.date(now)).flatten().unwrap_or(Date::Unknown);
+        secure.start(now, &self.host, self.seed ^ u64::from(self.hops), date);
         self.phase = Phase::Securing { until: now + SECURE_LIMIT };
         self.poll_securing(now, net, now + SECURE_LIMIT, secure)
     }
@@ -420,6 +468,29 @@ impl Uplink {
         cloud_socket(net).abort();
         event
     }
+}
+
+/// Moves datagrams between a resolver and its socket; returns what has come of it, once.
+pub(super) fn poll_lookup(
+    now: Instant,
+    net: &mut Net,
+    resolver: &mut Resolver,
+) -> Option<Result<Ipv4Address, ResolveError>> {
+    let [handle, _] = net.udp;
+    let socket = net.udp_mut(handle);
+    while let Ok((message, meta)) = socket.recv() {
+        let IpAddress::Ipv4(from) = meta.endpoint.addr;
+        if meta.endpoint.port == DNS_PORT {
+            resolver.handle_received(now, from, message);
+        }
+    }
+    let mut query = [0; MESSAGE_LEN_MAX];
+    if let Some((len, server)) = resolver.transmit(now, &mut query) {
+        let query = query.get(..len).unwrap_or_default();
+        // A query that has no room counts as lost; the resolver asks again.
+        let _ = socket.send_slice(query, udp::UdpMetadata::from((server, DNS_PORT)));
+    }
+    resolver.poll(now)
 }
 
 /// Whether an event is for the owner: a message that was ignored changes nothing, and what the server sent behind

@@ -1,13 +1,16 @@
 //! What a device tells about itself.
 
 use firmware_core::config::{Host, Ssid};
+use firmware_core::hal::UnixTime;
 use firmware_core::trace;
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
 use super::Reject;
 use super::bytes::Bytes;
-use super::mirror::{JoinFailure, ProvisionError, ResetCause, Route, SecureError, SecureKind, State, Stored};
+use super::mirror::{
+    JoinFailure, ProvisionError, ResetCause, Route, SecureError, SecureKind, State, Stored, TimeError,
+};
 
 /// One thing that a device did or noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,6 +53,8 @@ pub enum Event<'a> {
     ButtonPressed,
     ButtonReleased { held_ms: u32 },
     Rebooting,
+    TimeKnown { unix_s: u64 },
+    TimeUnknown(TimeError),
 }
 
 impl<'a> From<&'a trace::Event> for Event<'a> {
@@ -95,6 +100,8 @@ impl<'a> From<&'a trace::Event> for Event<'a> {
             Core::ButtonPressed => Self::ButtonPressed,
             Core::ButtonReleased(held_ms) => Self::ButtonReleased { held_ms: *held_ms },
             Core::Rebooting => Self::Rebooting,
+            Core::TimeKnown(time) => Self::TimeKnown { unix_s: time.0 },
+            Core::TimeUnknown(why) => Self::TimeUnknown((*why).into()),
         }
     }
 }
@@ -143,6 +150,8 @@ impl TryFrom<Event<'_>> for trace::Event {
             Event::ButtonPressed => Self::ButtonPressed,
             Event::ButtonReleased { held_ms } => Self::ButtonReleased(held_ms),
             Event::Rebooting => Self::Rebooting,
+            Event::TimeKnown { unix_s } => Self::TimeKnown(UnixTime(unix_s)),
+            Event::TimeUnknown(why) => Self::TimeUnknown(why.into()),
         })
     }
 }

@@ -9,7 +9,7 @@ use smoltcp::wire::EthernetAddress;
 use super::Reject;
 use super::armed::Armed;
 use super::bytes::Bytes;
-use super::mirror::{JoinFailure, ResetCause, Security};
+use super::mirror::{Dates, JoinFailure, ResetCause, Security};
 
 /// One thing that reaches the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -157,7 +157,7 @@ impl<'a> Boot<'a> {
 
 /// The fields of a [`Product`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "`firmware_core::product::Identity` documents each field")]
+#[allow(missing_docs, reason = "`firmware_core::product::{Identity, Product}` document each field")]
 pub struct ProductIdentity<'a> {
     pub template_id: &'a str,
     pub template_name: &'a str,
@@ -167,6 +167,8 @@ pub struct ProductIdentity<'a> {
     pub vendor: &'a str,
     pub firmware_type: &'a str,
     pub captive_portal: bool,
+    pub time_server: &'a str,
+    pub dates: Dates,
 }
 
 impl<'a> ProductIdentity<'a> {
@@ -180,6 +182,8 @@ impl<'a> ProductIdentity<'a> {
             vendor: product.vendor(),
             firmware_type: product.firmware_type(),
             captive_portal: product.captive_portal(),
+            time_server: product.time_server(),
+            dates: product.dates().into(),
         }
     }
 
@@ -198,7 +202,7 @@ impl<'a> ProductIdentity<'a> {
             kept.copy_from_slice(text.as_bytes());
             core::str::from_utf8(kept).map_err(|_| ProductError::Field)
         };
-        Product::new(Identity {
+        let product = Product::new(Identity {
             template_id: keep(self.template_id)?,
             template_name: keep(self.template_name)?,
             firmware_version: keep(self.firmware_version)?,
@@ -207,12 +211,13 @@ impl<'a> ProductIdentity<'a> {
             vendor: keep(self.vendor)?,
             firmware_type: keep(self.firmware_type)?,
             captive_portal: self.captive_portal,
-        })
+        })?;
+        Ok(product.with_time_server(keep(self.time_server)?)?.with_dates(self.dates.into()))
     }
 }
 
 /// Bytes of an authority's certificate: one of a simulated world has some 400.
 pub const TRUST_LEN_MAX: usize = 640;
 
-/// Room for the texts of any product: seven fields of up to 64 bytes.
-pub const PRODUCT_TEXT_LEN: usize = 7 * 64;
+/// Room for the texts of any product: eight fields of up to 64 bytes.
+pub const PRODUCT_TEXT_LEN: usize = 8 * 64;

@@ -47,6 +47,7 @@ mirror! {
     /// Why an encrypted channel failed.
     SecureError = firmware_core::hal::SecureError as CoreSecureError {
         WrongName, Expired, UnknownAuthority, Protocol, Unavailable, NotYetValid, Truncated, Timeout,
+        DateUnknown,
     }
     /// What an encrypted channel is.
     SecureKind = firmware_core::hal::SecureKind as CoreSecureKind { Modelled, Tls }
@@ -64,6 +65,12 @@ mirror! {
     ProvisionError = firmware_core::config::ProvisionError as CoreProvisionError {
         Config, Network, Cloud, Token, Internal, Dns, Tls, NetworkNotFound, WrongPassphrase, NoDhcp,
     }
+    /// Why there is no time.
+    TimeError = firmware_core::cloud::sntp::TimeError as CoreTimeError {
+        NotFound, Silent, Refused, Unsynchronised, Implausible,
+    }
+    /// What is done while nobody knows what day it is.
+    Dates = firmware_core::product::Dates as CoreDates { Required, WhenKnown }
     /// What becomes of the device at an armed point.
     AtPoint = crate::watch::AtPoint as CoreAtPoint { Continues, Stops }
     /// What was done to the flash.

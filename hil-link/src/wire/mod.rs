@@ -23,8 +23,8 @@ pub use self::effect::{Effect, FlashOperation, Pattern, RadioCommand, Rhythm};
 pub use self::event::Event;
 pub use self::input::{Boot, Input, Network, PRODUCT_TEXT_LEN, ProductIdentity, RadioEvent, TRUST_LEN_MAX};
 pub use self::mirror::{
-    AtPoint, FlashOperationKind, JoinFailure, ProvisionError, ResetCause, Route, SecureError, SecureKind,
-    Security, State, Stored, WakeReason,
+    AtPoint, Dates, FlashOperationKind, JoinFailure, ProvisionError, ResetCause, Route, SecureError,
+    SecureKind, Security, State, Stored, TimeError, WakeReason,
 };
 
 /// The version of these messages. Both sides must speak the same one.

@@ -45,6 +45,8 @@ fn product() -> ProductIdentity<'static> {
         vendor: "Blynk",
         firmware_type: "TMPL4thermo1",
         captive_portal: false,
+        time_server: "pool.ntp.org",
+        dates: Dates::Required,
     }
 }
 
@@ -208,6 +210,8 @@ fn events() -> Vec<Event<'static>> {
         E::ButtonPressed,
         E::ButtonReleased { held_ms: 10_050 },
         E::Rebooting,
+        E::TimeKnown { unix_s: 1_767_225_600 },
+        E::TimeUnknown(TimeError::Silent),
     ]
 }
 
@@ -290,6 +294,8 @@ fn the_longest_messages_fit() {
         vendor: &field,
         firmware_type: &field,
         captive_portal: true,
+        time_server: &field,
+        dates: Dates::WhenKnown,
     };
     let Request::Boot { boot, .. } = requests().remove(1).1 else { panic!("the second one is a boot") };
     let trust = Some(Bytes(&[0x30; TRUST_LEN_MAX]));

@@ -222,7 +222,8 @@ proptest! {
     /// Two eras make one line.
     #[test]
     fn every_second_follows_the_one_before(seconds: u32) {
-        prop_assume!(seconds > 0x83AA_7E80 || seconds < 0x7FFF_FFFF);
+        // Between the end of the later era and 1970 nothing is told apart.
+        prop_assume!(!(0x7FFF_FFFF..=0x83AA_7E80).contains(&seconds));
         prop_assert_eq!(unix_time(seconds.wrapping_add(1)).0, unix_time(seconds).0 + 1);
     }
 }
