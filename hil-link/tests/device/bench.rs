@@ -21,6 +21,7 @@ use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{DhcpOption, EthernetAddress, Ipv4Address};
 
+use super::channel::Channel;
 use super::peer::{Cloud, Host};
 
 pub(crate) const TOKEN: &str = "GoldenToken0123456789abcdefghij_";
@@ -115,9 +116,12 @@ pub(crate) enum Air {
 }
 
 pub(crate) struct Bench {
-    pub(crate) platform: TurnPlatform<ArrayFlash<8_192>>,
+    pub(crate) platform: TurnPlatform<ArrayFlash<8_192>, Channel>,
     pub(crate) device: Option<Box<Device<Probe>>>,
     pub(crate) now: Instant,
+    pub(crate) product: Product,
+    /// The channel of the next boots.
+    pub(crate) channel: Channel,
     pub(crate) air: Air,
     pub(crate) phone: Host,
     pub(crate) cloud: Cloud,
@@ -138,6 +142,8 @@ impl Bench {
             platform: TurnPlatform::new(CutFlash::new(ArrayFlash::new())),
             device: None,
             now,
+            product: PRODUCT,
+            channel: Channel::default(),
             air: Air::Kind,
             phone: Host::new(now, 0xF0, Ipv4Address::new(192, 168, 4, 2)),
             cloud: Cloud::new(now, CLOUD_IP, port),
@@ -203,9 +209,10 @@ impl Bench {
             seed: 42,
             cause: ResetCause::PowerOn,
             mac: EthernetAddress([0x24, 0x0A, 0xC4, 0, 1, 0x10]),
-            product: PRODUCT,
+            product: self.product,
         };
         self.platform.power_on();
+        self.platform.set_secure(self.channel.fresh());
         let device = Device::boot(boot, buffers(), &mut self.platform, Probe::default());
         self.device = Some(Box::new(device));
         self.wake = Wake::Now;

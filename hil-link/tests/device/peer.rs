@@ -171,12 +171,54 @@ pub(crate) struct Cloud {
     dhcp: SocketHandle,
     port: u16,
     connections: Vec<Connection>,
+    /// Its time server; `None` when nobody answers.
+    pub(crate) ntp: Option<Ntp>,
+    ntp_sockets: [SocketHandle; 2],
+    /// Every question for the time, and where it came from.
+    pub(crate) asked_time: Vec<(Vec<u8>, IpEndpoint)>,
     /// What its certificate says; `None` when it never answers a hello.
     pub(crate) certificate: Option<Certificate>,
     /// What it answers to a login, as a frame without its id.
     pub(crate) login_answer: Option<(u8, u16, Vec<u8>)>,
     /// Command and body of every frame.
     pub(crate) received: Vec<(u8, Vec<u8>)>,
+}
+
+/// A second address of the router, from where nobody expects anything.
+pub(crate) const OTHER_IP: Ipv4Address = Ipv4Address::new(192, 168, 1, 2);
+/// The port of time servers, and another.
+pub(crate) const NTP_PORTS: [u16; 2] = [123, 1_123];
+
+/// What a time server answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Ntp {
+    /// The time at the beginning of the bench's time, in seconds since 1970.
+    pub(crate) unix_s: u64,
+    /// Bytes of the answer that are other than they should be.
+    pub(crate) changes: Vec<(usize, u8)>,
+    /// How often it is sent, from which address and from which of the ports.
+    pub(crate) copies: usize,
+    pub(crate) from: Ipv4Address,
+    pub(crate) port: usize,
+}
+
+impl Ntp {
+    /// A server in order.
+    pub(crate) fn at(unix_s: u64) -> Self {
+        Self { unix_s, changes: Vec::new(), copies: 1, from: Ipv4Address::new(192, 168, 1, 1), port: 0 }
+    }
+
+    fn answer(&self, question: &[u8], now: Instant) -> Vec<u8> {
+        let seconds = self.unix_s + now.secs() as u64 + 2_208_988_800;
+        let mut answer = vec![0; 48];
+        answer[..4].copy_from_slice(&[0x24, 2, 6, 0xE8]);
+        answer[24..32].copy_from_slice(&question[40..48]);
+        answer[40..44].copy_from_slice(&(seconds as u32).to_be_bytes());
+        for (at, byte) in &self.changes {
+            answer[*at] = *byte;
+        }
+        answer
+    }
 }
 
 struct Connection {
@@ -191,6 +233,8 @@ impl Cloud {
         let connection = |_| Connection { handle: host.listen(port), bytes: Vec::new(), is_greeted: false };
         let connections = (0..CONNECTIONS).map(connection).collect();
         let dhcp = host.bind(67);
+        host.iface.update_ip_addrs(|addresses| addresses.push(Ipv4Cidr::new(OTHER_IP, 24).into()).unwrap());
+        let ntp_sockets = NTP_PORTS.map(|port| host.bind(port));
         Self {
             host,
             lent: None,
@@ -198,6 +242,9 @@ impl Cloud {
             dhcp,
             port,
             connections,
+            ntp: None,
+            ntp_sockets,
+            asked_time: Vec::new(),
             certificate: Some(Certificate::Good),
             login_answer: Some((0, 200, Vec::new())),
             received: Vec::new(),
@@ -225,7 +272,22 @@ impl Cloud {
             self.serve(index);
         }
         self.lend();
+        self.tell_time(now);
         self.host.poll(now);
+    }
+
+    fn tell_time(&mut self, now: Instant) {
+        let [asked, _] = self.ntp_sockets;
+        while let Ok((question, meta)) = self.host.sockets.get_mut::<udp::Socket<'_>>(asked).recv() {
+            self.asked_time.push((question.to_vec(), meta.endpoint));
+            let Some(ntp) = &self.ntp else { continue };
+            let answer = ntp.answer(&self.asked_time.last().unwrap().0, now);
+            let meta = udp::UdpMetadata { local_address: Some(ntp.from.into()), ..meta.endpoint.into() };
+            for _ in 0..ntp.copies {
+                let socket = self.host.sockets.get_mut::<udp::Socket<'_>>(self.ntp_sockets[ntp.port]);
+                socket.send_slice(&answer, meta).unwrap();
+            }
+        }
     }
 
     fn lend(&mut self) {
