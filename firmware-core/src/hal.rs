@@ -319,9 +319,9 @@ pub enum WakeReason {
     Provision,
     /// A phone that sends too slowly.
     Portal,
-    /// A name lookup, or an answer about the time.
+    /// A name lookup.
     Resolver,
-    /// Login, heartbeat or dead link.
+    /// The time, connecting, login, heartbeat or dead link.
     Session,
     /// The button's debounce or its 3 s and 10 s marks.
     Button,

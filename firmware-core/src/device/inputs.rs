@@ -269,7 +269,9 @@ impl<A: Application> Device<A> {
         let mut busy = false;
         for _ in 0..EVENTS_MAX {
             let Self { uplink, net, application, .. } = self;
-            let Some(event) = uplink.poll(now, net, platform.secure(), application) else { break };
+            let event = uplink.poll(now, net, platform.secure(), application);
+            self.tell_time(now, platform);
+            let Some(event) = event else { break };
             busy = true;
             self.on_uplink_event(now, platform, event);
         }
@@ -346,8 +348,6 @@ impl<A: Application> Device<A> {
             UplinkEvent::Print(text) => {
                 self.log(now, platform, format_args!("Server: {}", Printable(text.as_bytes())));
             }
-            UplinkEvent::TimeKnown(time) => self.on_time_known(now, platform, time),
-            UplinkEvent::TimeUnknown(error) => self.on_time_unknown(now, platform, error),
             UplinkEvent::UpdateOffered => self.log(now, platform, format_args!("Updates are not supported")),
         }
     }

@@ -6,8 +6,7 @@
 use super::Device;
 use crate::Instant;
 use crate::application::Application;
-use crate::cloud::sntp::TimeError;
-use crate::hal::{Platform, SecureChannel, SecureError, UnixTime};
+use crate::hal::{Platform, SecureChannel, SecureError};
 use crate::trace::Event;
 
 fn checks_dates<P: Platform>(platform: &mut P) -> bool {
@@ -26,17 +25,21 @@ impl<A: Application> Device<A> {
         }
     }
 
-    pub(super) fn on_time_known<P: Platform>(&self, now: Instant, platform: &mut P, time: UnixTime) {
-        if checks_dates(platform) {
-            platform.trace(Event::TimeKnown(time));
-            self.log(now, platform, format_args!("Current time: {}", time.0));
+    /// Tells what has come of asking for the time.
+    pub(super) fn tell_time<P: Platform>(&mut self, now: Instant, platform: &mut P) {
+        if !checks_dates(platform) {
+            return;
         }
-    }
-
-    pub(super) fn on_time_unknown<P: Platform>(&self, now: Instant, platform: &mut P, error: TimeError) {
-        if checks_dates(platform) {
-            platform.trace(Event::TimeUnknown(error));
-            self.log(now, platform, format_args!("No time: {error}"));
+        match self.uplink.take_time_news() {
+            Some(Ok(time)) => {
+                platform.trace(Event::TimeKnown(time));
+                self.log(now, platform, format_args!("Current time: {}", time.0));
+            }
+            Some(Err(error)) => {
+                platform.trace(Event::TimeUnknown(error));
+                self.log(now, platform, format_args!("No time: {error}"));
+            }
+            None => {}
         }
     }
 

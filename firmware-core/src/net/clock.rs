@@ -1,7 +1,7 @@
 //! What is known of the time, and asking for it on the way into the cloud.
 
 use smoltcp::socket::udp;
-use smoltcp::wire::IpAddress;
+use smoltcp::wire::{IpAddress, Ipv4Address};
 
 use super::uplink::poll_lookup;
 use super::{EPHEMERAL_FIRST, Net};
@@ -33,6 +33,17 @@ pub(super) struct Clock {
     sntp: Sntp,
     give_up_at: Instant,
     seed: u64,
+    /// What has come of it and was not told yet.
+    news: Option<Result<UnixTime, TimeError>>,
+}
+
+/// How far asking has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Asking {
+    /// Nothing more is to be done before then, unless something arrives.
+    Until(Instant),
+    /// The time is known, or will not be in this attempt.
+    Over,
 }
 
 impl Clock {
@@ -47,6 +58,7 @@ impl Clock {
             sntp: Sntp::new(),
             give_up_at: Instant::ZERO,
             seed: 0,
+            news: None,
         }
     }
 
@@ -92,41 +104,46 @@ impl Clock {
     }
 
     /// What has come of it, once.
-    pub(super) fn poll(
+    pub(super) fn take_news(&mut self) -> Option<Result<UnixTime, TimeError>> {
+        self.news.take()
+    }
+
+    /// Goes on asking.
+    pub(super) fn poll(&mut self, now: Instant, net: &mut Net, resolver: &mut Resolver) -> Asking {
+        let late = (self.give_up_at <= now).then_some(Err(TimeError::Silent));
+        if let Some(result) = self.poll_answer(now, net, resolver).or(late) {
+            self.known = result.ok().map(|time| (time, now));
+            self.news = Some(result);
+            return Asking::Over;
+        }
+        let next = if self.has_address { self.sntp.poll_timeout() } else { resolver.poll_timeout() };
+        Asking::Until(next.map_or(self.give_up_at, |at| at.min(self.give_up_at)))
+    }
+
+    fn poll_answer(
         &mut self,
         now: Instant,
         net: &mut Net,
         resolver: &mut Resolver,
     ) -> Option<Result<UnixTime, TimeError>> {
         if !self.has_address {
-            match poll_lookup(now, net, resolver) {
-                Some(Ok(address)) => {
-                    let mut random = SplitMix64::new(self.seed.rotate_left(16));
-                    let floor = self.kept.map_or(0, |UnixTime(kept)| kept.saturating_sub(BEHIND_MAX_S));
-                    self.sntp.start(address, TIME_FLOOR.max(UnixTime(floor)), random.next_u64());
-                    self.has_address = true;
-                    // RFC 9109: the port is as hard to guess as can be. There are 2^14 of them (RFC 6335 section 6).
-                    let spread = u16::try_from(random.below(1 << 14)).unwrap_or(0);
-                    net.bind_lookup(EPHEMERAL_FIRST.saturating_add(spread));
-                }
-                Some(Err(_)) => return Some(Err(TimeError::NotFound)),
-                None => {}
+            match poll_lookup(now, net, resolver)? {
+                Ok(address) => self.start_sntp(net, address),
+                Err(_) => return Some(Err(TimeError::NotFound)),
             }
         }
-        if self.has_address {
-            self.exchange(now, net);
-            if let Some(result) = self.sntp.poll(now) {
-                self.known = result.ok().map(|time| (time, now));
-                return Some(result);
-            }
-        }
-        (self.give_up_at <= now).then_some(Err(TimeError::Silent))
+        self.exchange(now, net);
+        self.sntp.poll(now)
     }
 
-    /// When to poll next, while it is asked for.
-    pub(super) fn poll_timeout(&self, resolver: &Resolver) -> Instant {
-        let next = if self.has_address { self.sntp.poll_timeout() } else { resolver.poll_timeout() };
-        next.map_or(self.give_up_at, |at| at.min(self.give_up_at))
+    fn start_sntp(&mut self, net: &mut Net, server: Ipv4Address) {
+        let mut random = SplitMix64::new(self.seed.rotate_left(16));
+        let floor = self.kept.map_or(0, |UnixTime(kept)| kept.saturating_sub(BEHIND_MAX_S));
+        self.sntp.start(server, TIME_FLOOR.max(UnixTime(floor)), random.next_u64());
+        self.has_address = true;
+        // RFC 9109: the port is as hard to guess as can be. There are 2^14 of them (RFC 6335 section 6).
+        let spread = u16::try_from(random.below(1 << 14)).unwrap_or(0);
+        net.bind_lookup(EPHEMERAL_FIRST.saturating_add(spread));
     }
 
     fn exchange(&mut self, now: Instant, net: &mut Net) {

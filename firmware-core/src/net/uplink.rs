@@ -4,7 +4,7 @@ use heapless::{String, Vec};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
-use super::clock::Clock;
+use super::clock::{Asking, Clock};
 use super::{Net, TCP_SOCKETS};
 use crate::application::Application;
 use crate::cloud::codec::Status;
@@ -63,10 +63,6 @@ pub enum UplinkEvent {
     Print(String<TEXT_LEN_MAX>),
     /// The cloud asks for an update, which this firmware does not do.
     UpdateOffered,
-    /// A time server has told the time.
-    TimeKnown(UnixTime),
-    /// No time server has. What is known from before must do.
-    TimeUnknown(TimeError),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +72,10 @@ enum Phase {
     /// The address is known; TCP is opened next, or the time is asked for.
     Resolved(Ipv4Address),
     /// The time is asked for; then TCP is opened.
-    AskingTime(Ipv4Address),
+    AskingTime {
+        until: Instant,
+        address: Ipv4Address,
+    },
     Connecting {
         until: Instant,
     },
@@ -130,6 +129,11 @@ impl Uplink {
         self.clock.exact(now)
     }
 
+    /// What has come of asking for the time, once.
+    pub fn take_time_news(&mut self) -> Option<Result<UnixTime, TimeError>> {
+        self.clock.take_news()
+    }
+
     /// Begins an attempt at the configured server; where a redirect led before is forgotten.
     pub fn start(&mut self, now: Instant, net: &mut Net, config: &Config, seed: u64) {
         self.token = Some(config.token.clone());
@@ -181,8 +185,9 @@ impl Uplink {
             Phase::Idle | Phase::Open => None,
             Phase::Resolving => self.resolver.poll_timeout().map(|at| (at, WakeReason::Resolver)),
             Phase::Resolved(_) => Some((Instant::ZERO, WakeReason::Resolver)),
-            Phase::AskingTime(_) => Some((self.clock.poll_timeout(&self.resolver), WakeReason::Resolver)),
-            Phase::Connecting { until } | Phase::Securing { until } => Some((until, WakeReason::Session)),
+            Phase::AskingTime { until, .. } | Phase::Connecting { until } | Phase::Securing { until } => {
+                Some((until, WakeReason::Session))
+            }
         };
         soonest(own, self.session.poll_timeout().map(|at| (at, WakeReason::Session)))
     }
@@ -199,7 +204,7 @@ impl Uplink {
             Phase::Idle => None,
             Phase::Resolving => self.poll_resolver(now, net),
             Phase::Resolved(address) => self.poll_resolved(now, net, address, secure),
-            Phase::AskingTime(address) => self.poll_time(now, net, address, secure),
+            Phase::AskingTime { address, .. } => self.poll_time(now, net, address, secure),
             Phase::Connecting { .. } | Phase::Securing { .. } if is_stranded(net) => {
                 Some(self.give_up(net, UplinkEvent::ConnectFailed))
             }
@@ -244,7 +249,6 @@ impl Uplink {
         if self.tls && secure.as_ref().is_some_and(|secure| secure.checks_dates()) {
             if self.clock.must_ask() {
                 self.clock.ask(now, net, &mut self.resolver, self.seed.rotate_left(16));
-                self.phase = Phase::AskingTime(address);
                 return self.poll_time(now, net, address, secure);
             }
             if self.clock.date(now).is_none() {
@@ -262,16 +266,20 @@ impl Uplink {
         secure: Option<&mut S>,
     ) -> Option<UplinkEvent> {
         // Where nobody asks for it, none of this is part of the program.
-        if !secure?.checks_dates() {
+        if !secure.as_ref()?.checks_dates() {
             return None;
         }
-        let result = self.clock.poll(now, net, &mut self.resolver)?;
-        self.resolver.stop();
-        self.phase = Phase::Resolved(address);
-        Some(match result {
-            Ok(time) => UplinkEvent::TimeKnown(time),
-            Err(error) => UplinkEvent::TimeUnknown(error),
-        })
+        match self.clock.poll(now, net, &mut self.resolver) {
+            Asking::Until(until) => {
+                self.phase = Phase::AskingTime { until, address };
+                None
+            }
+            Asking::Over => {
+                self.resolver.stop();
+                self.phase = Phase::Resolved(address);
+                self.poll_resolved(now, net, address, secure)
+            }
+        }
     }
 
     fn connect(&mut self, now: Instant, net: &mut Net, address: Ipv4Address) -> UplinkEvent {
