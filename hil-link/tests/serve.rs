@@ -107,7 +107,10 @@ fn boot() -> Request<'static> {
     };
     let (mac, armed) = ([0x24, 0x0A, 0xC4, 0, 1, 0x10], Armed::default());
     let cause = ResetCause::PowerOn;
-    Request::Boot { session: 1, boot: Boot { now_us: 0, uptime_us: 0, seed: 1, cause, mac, product, armed } }
+    Request::Boot {
+        session: 1,
+        boot: Boot { now_us: 0, uptime_us: 0, seed: 1, cause, mac, product, armed, trust: None },
+    }
 }
 
 fn turn(number: u32, now_us: i64) -> Request<'static> {
