@@ -284,7 +284,11 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= HOST_LEN_MAX
         && name.bytes().all(|byte| byte.is_ascii_graphic())
-        && name.split('.').all(|label| (1..=LABEL_LEN_MAX).contains(&label.len()))
+        && labels_of(name).all(|label| (1..=LABEL_LEN_MAX).contains(&label.len()))
+}
+
+fn labels_of(name: &str) -> impl Iterator<Item = &[u8]> {
+    name.as_bytes().split(|byte| *byte == b'.')
 }
 
 /// The number of this query in the seed's sequence, so that one id does not tell the next.
@@ -306,9 +310,9 @@ fn write_query(out: &mut [u8], id: u16, name: &str) -> Option<usize> {
     for field in [id, FLAGS_QUERY, 1, 0, 0, 0] {
         put(&field.to_be_bytes())?;
     }
-    for label in name.split('.') {
+    for label in labels_of(name) {
         put(&[u8::try_from(label.len()).ok()?])?;
-        put(label.as_bytes())?;
+        put(label)?;
     }
     put(&[0])?;
     put(&TYPE_A.to_be_bytes())?;
@@ -325,7 +329,7 @@ fn read_answer(message: &[u8], name: &str) -> Option<(u16, Answer)> {
     let question = Name { message, at: HEADER_LEN };
     let behind = question.end()?;
     let asked = question.labels().map(|label| label.unwrap_or_default());
-    if !same_labels(asked, name.split('.').map(str::as_bytes))
+    if !same_labels(asked, labels_of(name))
         || u16_at(message, behind)? != TYPE_A
         || u16_at(message, behind + 2)? != CLASS_IN
     {
