@@ -325,7 +325,9 @@ fn is_milestone(event: &Event) -> bool {
         | Event::Redirected(..)
         | Event::ConfigTimeout
         | Event::ButtonPressed
-        | Event::ButtonReleased(_) => true,
+        | Event::ButtonReleased(_)
+        | Event::TimeKnown(_)
+        | Event::TimeUnknown(_) => true,
         Event::ClientJoined(_)
         | Event::ClientLeft(_)
         | Event::LeaseGiven(_)
@@ -456,6 +458,8 @@ fn write_device_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result 
         Event::ButtonPressed => f.write_str("feels its button go down"),
         Event::ButtonReleased(ms) => write!(f, "feels its button go up after {ms} ms"),
         Event::Rebooting => f.write_str("restarts"),
+        Event::TimeKnown(_) => f.write_str("knows the time from NTP"),
+        Event::TimeUnknown(error) => write!(f, "learns no time from NTP: {error}"),
     }
 }
 

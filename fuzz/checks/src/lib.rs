@@ -14,6 +14,7 @@ mod portal;
 mod scenario;
 mod session;
 mod store;
+mod time;
 mod tls;
 mod uplink;
 
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "codec", check: uplink::codec },
     Target { name: "config_request", check: portal::config_request },
     Target { name: "console", check: console::console },
@@ -43,6 +44,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "scan_list", check: portal::scan_list },
     Target { name: "scenario", check: scenario::scenario },
     Target { name: "session", check: session::session },
+    Target { name: "sntp", check: time::sntp },
     Target { name: "store", check: store::store },
     Target { name: "trace_file", check: files::trace_file },
     Target { name: "wokwi_file", check: files::wokwi_file },

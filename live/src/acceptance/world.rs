@@ -1,6 +1,8 @@
 //! Whether a scenario's world is one that a board, a real router and a cloud can be.
 
-use hil_sim::scenario::{CertificateKind, Cloud, DhcpMode, DnsMode, Link, LoginAnswer, PhoneDevice, PhoneOs};
+use hil_sim::scenario::{
+    CertificateKind, Cloud, DhcpMode, DnsMode, Link, LoginAnswer, NtpMode, PhoneDevice, PhoneOs,
+};
 use hil_sim::scenario::{ProductOverrides, Router, Scenario, Subnet};
 
 /// Channels of the 2.4 GHz band.
@@ -36,7 +38,8 @@ pub(super) fn refusal(scenario: &Scenario) -> Option<&'static str> {
 }
 
 fn is_plain_router(router: &Router) -> bool {
-    let Router { security, hidden, channel, rssi, access_points, subnet, dhcp, dns, powered, .. } = router;
+    let Router { security, hidden, channel, rssi, access_points, subnet, dhcp, dns, ntp, powered, .. } =
+        router;
     let is_heard =
         channel.is_none_or(|channel| channel.0 <= CHANNEL_MAX) && rssi.is_none_or(|rssi| rssi.0 >= RSSI_MIN);
     security.is_none()
@@ -46,6 +49,7 @@ fn is_plain_router(router: &Router) -> bool {
         && *subnet == Subnet::DEFAULT
         && *dhcp == DhcpMode::Normal
         && *dns == DnsMode::Normal
+        && *ntp == NtpMode::Normal
         && *powered
 }
 

@@ -42,6 +42,7 @@ impl FetchError {
             Self::Secure(SecureError::Protocol) => "the server does not speak TLS",
             Self::Secure(SecureError::Unavailable) => "there is no TLS",
             Self::Secure(SecureError::Truncated) => "the server ends before TLS has begun",
+            Self::Secure(SecureError::DateUnknown) => "nobody knows what day it is",
             Self::Secure(SecureError::Timeout) => "the server does not answer the beginning of TLS",
             Self::Malformed => "the reply is cut short or not HTTP",
         }

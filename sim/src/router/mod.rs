@@ -8,6 +8,7 @@ mod dhcp;
 mod dns;
 mod nat;
 mod neighbours;
+mod ntp;
 mod packet;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ use crate::stack::Frame;
 use dhcp::DhcpServer;
 use nat::Nat;
 use neighbours::Neighbours;
+pub use ntp::NtpMode;
+use ntp::{PORT as NTP_PORT, TimeServer};
 use packet::{ETHERNET_HEADER_LEN, End, arp_frame, refuse_tcp, udp_frame, udp_inside};
 
 /// How long home routers lend an address.
@@ -128,6 +131,7 @@ pub struct Router {
     nat: Nat,
     neighbours: Neighbours,
     stations: Vec<EthernetAddress>,
+    time_server: Option<TimeServer>,
     frames: Vec<(Port, Frame)>,
     events: Vec<Event>,
 }
@@ -146,10 +150,19 @@ impl Router {
             nat: Nat::new(config.uplink),
             neighbours: Neighbours::new(config.uplink_mac, config.uplink),
             stations: Vec::new(),
+            time_server: None,
             frames: Vec::new(),
             events: Vec::new(),
             config,
         }
+    }
+
+    /// The same router on an internet that has a time server at this address. `unix_time_s` is the time in seconds
+    /// since 1970 when the world's clock says 0.
+    #[must_use]
+    pub fn with_time(self, address: Ipv4Address, unix_time_s: i64) -> Self {
+        let mode = NtpMode::Normal;
+        Self { time_server: Some(TimeServer { address, unix_time_s, mode }), ..self }
     }
 
     /// Takes a frame that arrived.
@@ -212,6 +225,11 @@ impl Router {
     /// Changes how DNS is answered from now on.
     pub fn set_dns(&mut self, mode: DnsMode) {
         self.config.dns = mode;
+    }
+
+    /// Changes what is answered from now on to those who ask for the time.
+    pub fn set_ntp(&mut self, mode: NtpMode) {
+        self.time_server.iter_mut().for_each(|server| server.mode = mode);
     }
 
     /// Adds a name to the internet, or moves it.
@@ -332,6 +350,17 @@ impl Router {
                     Self::resolve(&self.config, self.uplink_up, udp.payload(), &mut self.events)
                 {
                     self.frames.push((Port::Air, udp_frame(server, client, &reply)));
+                }
+                return;
+            }
+            if let Some(server) = self.time_server.filter(|server| server.address == destination)
+                && udp.dst_port() == NTP_PORT
+            {
+                let answer = server.answer(now, udp.payload()).filter(|_| self.uplink_up);
+                let client = End { mac: from, ip: source, port: udp.src_port() };
+                let server = End { mac: self.config.lan_mac, ip: destination, port: NTP_PORT };
+                if let Some(answer) = answer.filter(|_| !self.is_of_machine(source, from)) {
+                    self.frames.push((Port::Air, udp_frame(server, client, &answer)));
                 }
                 return;
             }

@@ -18,7 +18,7 @@ use crate::executor::FLASH_LEN;
 use crate::phone::{self, Model, Phone, PhoneConfig, Secret};
 use crate::router::{self, Router, RouterConfig};
 use crate::scenario::{
-    self, Between, DhcpMode, DnsMode, FlashChange, Habit, Handshake, LoginAnswer, Permille, PhoneOs,
+    self, Between, DhcpMode, DnsMode, FlashChange, Habit, Handshake, LoginAnswer, NtpMode, Permille, PhoneOs,
     Scenario, Subnet, TlsKind,
 };
 use crate::secrets::Secrets;
@@ -34,6 +34,8 @@ const ACCOUNT: &str = "user@example.com";
 const ACCOUNT_PASSWORD: &str = "only simulated";
 /// Virtual time 0 is 2026-01-01 00:00:00 UTC.
 const UNIX_TIME_S: i64 = 1_767_225_600;
+/// Where the internet has its time server.
+const TIME_SERVER: Ipv4Address = Ipv4Address::new(198, 19, 123, 1);
 /// A slow phone sends this many bytes a second: a request takes some seconds, less than the portal's limit.
 const SLOW_BYTES_PER_SECOND: u32 = 64;
 /// Stations that a home router takes.
@@ -110,7 +112,7 @@ impl Stage {
         }
         stage.add_devices(target, scenario, harness, product)?;
         stage.add_phones(scenario, &product);
-        stage.add_routers(scenario);
+        stage.add_routers(scenario, &product);
         stage.add_clouds(scenario, &product);
         let link = &scenario.world.link;
         stage.world.set_link_faults(link_faults(link));
@@ -253,8 +255,8 @@ impl Stage {
         self.secrets.push(ACCOUNT_PASSWORD.to_owned());
     }
 
-    fn add_routers(&mut self, scenario: &Scenario) {
-        let zone: BTreeMap<String, Ipv4Address> = scenario
+    fn add_routers(&mut self, scenario: &Scenario, product: &Product) {
+        let mut zone: BTreeMap<String, Ipv4Address> = scenario
             .world
             .clouds
             .iter()
@@ -263,6 +265,8 @@ impl Stage {
                 cloud.hosts.iter().map(move |host| (host.as_str().to_owned(), cloud_address(index)))
             })
             .collect();
+        let time_server = product.time_server().parse().unwrap_or(TIME_SERVER);
+        zone.entry(product.time_server().to_ascii_lowercase()).or_insert(time_server);
         for (index, router) in scenario.world.routers.iter().enumerate() {
             let name = router.name.as_str();
             let uplink_mac = made_up_mac(0xB1, index);
@@ -278,8 +282,9 @@ impl Stage {
                 dns: dns_mode(router.dns),
                 lease: lease.unwrap_or(router::LEASE_DEFAULT),
             };
-            let mut actor = Router::new(config);
+            let mut actor = Router::new(config).with_time(time_server, UNIX_TIME_S);
             actor.set_pool(pool);
+            actor.set_ntp(ntp_mode(router.ntp));
             actor.set_power(router.powered);
             let node = self.world.add_router(name, actor, uplink_mac);
             self.nodes.insert(name.to_owned(), node);
@@ -480,6 +485,18 @@ pub(super) fn dhcp_mode(mode: DhcpMode) -> Dhcp {
         DhcpMode::InUse => plain(router::DhcpMode::InUse),
         DhcpMode::Lease(lease) => Dhcp { lease: Some(lease), ..plain(router::DhcpMode::Normal) },
         DhcpMode::Pool(size) => Dhcp { pool: Some(size.0), ..plain(router::DhcpMode::Normal) },
+    }
+}
+
+pub(super) fn ntp_mode(mode: NtpMode) -> router::NtpMode {
+    // No duration that can be written has more seconds than that.
+    let seconds = |time: Duration| i64::try_from(time.secs()).unwrap_or(i64::MAX);
+    match mode {
+        NtpMode::Normal => router::NtpMode::Normal,
+        NtpMode::Silent => router::NtpMode::Silent,
+        NtpMode::Kiss => router::NtpMode::Kiss,
+        NtpMode::Ahead(time) => router::NtpMode::Off(seconds(time)),
+        NtpMode::Behind(time) => router::NtpMode::Off(-seconds(time)),
     }
 }
 

@@ -6,8 +6,8 @@ use smoltcp::time::Duration;
 
 use super::StepError;
 use super::build::{
-    Dhcp, Stage, dhcp_mode, dns_mode, handshake_of, lan_of, login_answer, passphrase_of, phone_model,
-    with_habits,
+    Dhcp, Stage, dhcp_mode, dns_mode, handshake_of, lan_of, login_answer, ntp_mode, passphrase_of,
+    phone_model, with_habits,
 };
 use crate::cloud::{self, Cloud, DeviceId};
 use crate::phone::Behaviour;
@@ -42,6 +42,9 @@ impl Stage {
             }
             if let Some(dns) = change.dns {
                 actor.set_dns(dns_mode(dns));
+            }
+            if let Some(ntp) = change.ntp {
+                actor.set_ntp(ntp_mode(ntp));
             }
             if let Some(subnet) = change.subnet {
                 actor.set_lan(lan_of(subnet));

@@ -129,6 +129,7 @@ impl Stage {
         router.set_pool(None);
         lease.into_iter().for_each(|lease| router.set_lease(lease));
         router.set_dns(router::DnsMode::Normal);
+        router.set_ntp(router::NtpMode::Normal);
         let at_first = self.first_access_points.get(index).cloned().unwrap_or_default();
         let now = self.access_points.get(index).cloned().unwrap_or_default();
         if starts || at_first != now {

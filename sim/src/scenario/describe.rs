@@ -10,7 +10,7 @@ use super::step::{
     Verb,
 };
 use super::value::{At, Count, Name, spoken};
-use super::world::{CertificateKind, DhcpMode, DnsMode, Habit, Handshake, LoginAnswer, PhoneOs};
+use super::world::{CertificateKind, DhcpMode, DnsMode, Habit, Handshake, LoginAnswer, NtpMode, PhoneOs};
 
 impl Step {
     /// The step in one line of English, without secrets: `phone joins the device's access point`.
@@ -251,7 +251,7 @@ fn token_words(token: &TokenChoice) -> &'static str {
 
 impl RouterChange {
     fn describe(&self) -> String {
-        let Self { power, password, dhcp, dns, rssi, channel, hidden, security, .. } = self;
+        let Self { power, password, dhcp, dns, ntp, rssi, channel, hidden, security, .. } = self;
         let Self { join_delay, stations_max, deauth, deauth_reason, subnet, .. } = self;
         let mut words = Vec::new();
         words.extend(power.map(|power| power_words(power).to_owned()));
@@ -277,6 +277,13 @@ impl RouterChange {
                 DnsMode::Captive => "says that every name is at itself",
             };
             words.to_owned()
+        }));
+        words.extend(ntp.map(|ntp| match ntp {
+            NtpMode::Normal => "lets the time be asked for".to_owned(),
+            NtpMode::Silent => "no longer lets the time be asked for".to_owned(),
+            NtpMode::Kiss => "has a time server that wants to be left alone".to_owned(),
+            NtpMode::Ahead(time) => format!("has a time server that is {} ahead", spoken(time)),
+            NtpMode::Behind(time) => format!("has a time server that is {} behind", spoken(time)),
         }));
         words.extend(rssi.map(|rssi| format!("is heard at {rssi} dBm")));
         words.extend(channel.map(|channel| format!("moves to channel {channel}")));

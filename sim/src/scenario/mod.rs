@@ -44,7 +44,7 @@ pub use phone::{
     Configure, DnsCode, DnsRecord, Lookup, Parallel, PhoneAction, PhoneChange, Provision, Request, StaticIp,
     TokenChoice,
 };
-pub use product::{DEFAULT_PRODUCT, ProductOverrides};
+pub use product::{DEFAULT_PRODUCT, Dates, ProductOverrides};
 pub use schema::schema;
 pub use step::{
     AfterLogin, Bouncing, Button, ClockChange, CloudChange, PinWrite, Power, RouterChange, Step,
@@ -57,7 +57,8 @@ pub use value::{
 };
 pub use world::{
     AccessPoint, CertificateKind, Cloud, Credentials, DhcpMode, DnsMode, DriftPpm, Habit, Handshake, Link,
-    LoginAnswer, NetworkSecurity, PhoneDevice, PhoneOs, PoolSize, Router, SimulatedDevice, TlsKind, World,
+    LoginAnswer, NetworkSecurity, NtpMode, PhoneDevice, PhoneOs, PoolSize, Router, SimulatedDevice, TlsKind,
+    World,
 };
 
 /// The version of the language that this program reads.

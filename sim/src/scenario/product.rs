@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use firmware_core::product::{Identity, Product, ProductError};
+use firmware_core::product::{self, Identity, Product, ProductError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -40,6 +40,29 @@ pub struct ProductOverrides {
     pub vendor: Option<String>,
     /// Whether the access point answers every name and redirects the phones' connectivity checks.
     pub captive_portal: Option<bool>,
+    /// Who is asked for the time where certificates have dates, a host's name; `pool.ntp.org` unless written.
+    pub time_server: Option<String>,
+    /// What is done about the dates of certificates while nobody knows what day it is; `required` unless written.
+    pub dates: Option<Dates>,
+}
+
+/// What a device does about the dates of certificates while it does not know what day it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dates {
+    /// It trusts nobody.
+    Required,
+    /// It does not look at them.
+    WhenKnown,
+}
+
+impl From<Dates> for product::Dates {
+    fn from(dates: Dates) -> Self {
+        match dates {
+            Dates::Required => Self::Required,
+            Dates::WhenKnown => Self::WhenKnown,
+        }
+    }
 }
 
 impl ProductOverrides {
@@ -48,11 +71,12 @@ impl ProductOverrides {
     /// # Errors
     /// Names the first field that is wrong; for the product the scenario was checked with there is none.
     pub fn apply(&self, base: &Product) -> Result<Product, ProductError> {
-        let texts = [&self.template_id, &self.template_name, &self.firmware_version, &self.vendor];
+        let texts =
+            [&self.template_id, &self.template_name, &self.firmware_version, &self.vendor, &self.time_server];
         if texts.into_iter().flatten().any(|text| text.len() > TEXT_LEN_MAX) {
             return Err(ProductError::Field);
         }
-        Product::new(Identity {
+        let product = Product::new(Identity {
             template_id: choose(self.template_id.as_deref(), base.template_id()),
             template_name: choose(self.template_name.as_deref(), base.template_name()),
             firmware_version: choose(self.firmware_version.as_deref(), base.firmware_version()),
@@ -62,7 +86,9 @@ impl ProductOverrides {
             // A type that is the template's id follows the template.
             firmware_type: if base.firmware_type() == base.template_id() { "" } else { base.firmware_type() },
             captive_portal: self.captive_portal.unwrap_or(base.captive_portal()),
-        })
+        })?;
+        let product = product.with_time_server(choose(self.time_server.as_deref(), base.time_server()))?;
+        Ok(product.with_dates(self.dates.map_or(base.dates(), Into::into)))
     }
 
     /// Applies the differences to the product that scenarios have by default: a thermostat.

@@ -13,7 +13,9 @@ use super::phone::PhoneAction;
 use super::value::{
     self, At, Channel, DeauthReason, DurationText, HostPort, Name, Pin, PinValue, Rssi, StationsMax, Subnet,
 };
-use super::world::{CertificateKind, DhcpMode, DnsMode, DriftPpm, Handshake, LoginAnswer, NetworkSecurity};
+use super::world::{
+    CertificateKind, DhcpMode, DnsMode, DriftPpm, Handshake, LoginAnswer, NetworkSecurity, NtpMode,
+};
 
 /// One thing that is done or expected.
 #[derive(Clone, Debug)]
@@ -149,6 +151,8 @@ pub struct RouterChange {
     pub dhcp: Option<DhcpMode>,
     /// What its name server does from now on.
     pub dns: Option<DnsMode>,
+    /// What those hear from now on who ask for the time through it.
+    pub ntp: Option<NtpMode>,
     /// Its strength at the device from now on, in dBm.
     pub rssi: Option<Rssi>,
     /// Its channel from now on, without an announcement: stations hear no beacon any more and notice after seconds.

@@ -170,6 +170,9 @@ pub struct Router {
     /// What the name server does; `normal` unless written.
     #[serde(default)]
     pub dns: DnsMode,
+    /// What those hear who ask for the time through it; `normal` unless written.
+    #[serde(default)]
+    pub ntp: NtpMode,
     /// Whether it is on when the story begins.
     #[serde(default = "yes")]
     pub powered: bool,
@@ -321,6 +324,31 @@ pub enum DnsMode {
     Truncated,
     /// Says that every name is at the router, which refuses connections: a hotel before one has signed in.
     Captive,
+}
+
+/// What those hear who ask for the time (NTP).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NtpMode {
+    /// The world's time.
+    #[default]
+    Normal,
+    /// Nothing, as behind a firewall.
+    Silent,
+    /// That they ask too often (kiss-o'-death).
+    Kiss,
+    /// A time that is so much later than the world's.
+    Ahead(
+        #[serde(deserialize_with = "value::duration")]
+        #[schemars(with = "DurationText")]
+        Duration,
+    ),
+    /// A time that is so much earlier than the world's.
+    Behind(
+        #[serde(deserialize_with = "value::duration")]
+        #[schemars(with = "DurationText")]
+        Duration,
+    ),
 }
 
 /// One Blynk region. All regions know the same accounts, templates and devices.

@@ -2,6 +2,7 @@
 //! with programs that read such files: docs/trace-file.md lists them, and any change but a new one needs another
 //! [`VERSION`](super::VERSION).
 
+use firmware_core::cloud::sntp::TimeError;
 use firmware_core::hal::{JoinFailure, RadioCommand, ResetCause, SecureError};
 use firmware_core::panel::{Colour, Pattern, PatternKind};
 use firmware_core::trace::{Event, Stored};
@@ -85,6 +86,8 @@ fn device(event: &Event, fields: &mut Fields<'_>) -> &'static str {
         Event::ButtonPressed => "device.button_pressed",
         Event::ButtonReleased(ms) => fields.number("held_ms", *ms).named("device.button_released"),
         Event::Rebooting => "device.rebooting",
+        Event::TimeKnown(time) => fields.number("unix_s", time.0).named("device.time_known"),
+        Event::TimeUnknown(error) => fields.text("why", time_error(*error)).named("device.time_unknown"),
     }
 }
 
@@ -263,5 +266,16 @@ fn secure_error(error: SecureError) -> &'static str {
         SecureError::NotYetValid => "not-yet-valid",
         SecureError::Truncated => "truncated",
         SecureError::Timeout => "timeout",
+        SecureError::DateUnknown => "date-unknown",
+    }
+}
+
+fn time_error(error: TimeError) -> &'static str {
+    match error {
+        TimeError::NotFound => "not-found",
+        TimeError::Silent => "silent",
+        TimeError::Refused => "refused",
+        TimeError::Unsynchronised => "unsynchronised",
+        TimeError::Implausible => "implausible",
     }
 }
