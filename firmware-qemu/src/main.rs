@@ -70,7 +70,7 @@ fn start(
     let text = PRODUCT_TEXT.try_take().ok_or(Refusal::Product)?;
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
     if let Some(authority) = boot.trust {
-        platform.set_secure(Channel::trusting(authority.0)?);
+        platform.set_secure(secure::trusting(authority.0)?);
     }
     let boot = boot.with_product(product);
     let buffers = BUFFERS.take().lend(SOCKETS.init_with(StaticSockets::new), &boot.product, boot.mac);

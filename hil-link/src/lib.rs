@@ -4,6 +4,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod channel;
 pub mod cut_flash;
 pub mod device_side;
 pub mod host_side;

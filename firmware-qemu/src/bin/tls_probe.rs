@@ -149,8 +149,8 @@ fn number(error: SecureError) -> u8 {
         SecureError::Protocol => 4,
         SecureError::Unavailable => 5,
         SecureError::NotYetValid => 6,
-        // Only who owns the connection can tell.
-        SecureError::Truncated | SecureError::Timeout => 7,
+        // Only who owns the channel can tell.
+        SecureError::Truncated | SecureError::Timeout | SecureError::DateUnknown => 7,
     }
 }
 

@@ -13,7 +13,7 @@ use hil_link::turn_platform::{TurnEnd, TurnPlatform};
 
 use super::{Executor, ExecutorError, FLASH_LEN};
 use crate::buffers::host_buffers;
-use crate::tls::Channel;
+use crate::tls::{self, Channel};
 
 /// The firmware as a library call in this process.
 pub struct InProcess<A> {
@@ -46,7 +46,7 @@ impl<A: Application> Executor for InProcess<A> {
 
     fn boot(&mut self, boot: Boot) -> Result<(), ExecutorError> {
         self.platform.power_on();
-        self.platform.set_secure(Channel::new(self.trust.as_deref()));
+        self.platform.set_secure(tls::channel(self.trust.as_deref()));
         let buffers = host_buffers(&boot.product, boot.mac);
         let application = (self.application)();
         // Made where it stays, as on a board: it is large.

@@ -9,7 +9,7 @@ use smoltcp::wire::{EthernetAddress, Ipv4Address};
 
 use super::Trust;
 use crate::stack::{Frame, Stack};
-use crate::tls::Channel;
+use crate::tls::{self, Channel};
 
 /// IANA's dynamic range (RFC 6335 section 6) begins here and has 2^14 ports.
 const PORT_FIRST: u16 = 49_152;
@@ -85,7 +85,7 @@ impl Line {
         let socket = self.connect_tcp((server.address, server.port))?;
         let secure = server.secure_name.as_deref().map(|name| {
             let trust = self.trust.as_ref();
-            let mut channel = Box::new(Channel::new(trust.map(|trust| &*trust.authority)));
+            let mut channel = Box::new(tls::channel(trust.map(|trust| &*trust.authority)));
             let date = trust.map_or(Date::Unknown, |trust| {
                 Date::Exact(UnixTime(trust.unix_time_s + now.total_micros().unsigned_abs() / 1_000_000))
             });

@@ -11,10 +11,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use firmware_core::Instant;
-use firmware_core::hal::{Date, SecureChannel, SecureError, SecureKind};
 use firmware_core::random::SplitMix64;
-use hil_link::modelled_tls::{Certificate, ClientChannel};
+use hil_link::modelled_tls::Certificate;
 use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 
 pub use authority::Authority;
@@ -22,69 +20,11 @@ pub use client::TlsClient;
 pub use server::TlsServer;
 
 /// A client's channel in a simulated world.
-pub enum Channel {
-    /// The shape of a handshake without its cryptography.
-    Modelled(ClientChannel),
-    /// TLS.
-    Tls(TlsClient),
-}
+pub type Channel = hil_link::channel::Channel<TlsClient>;
 
-impl Channel {
-    /// A channel that trusts this authority (X.509, DER); without one, or with one that is no certificate, TLS is
-    /// modelled.
-    pub fn new(authority: Option<&[u8]>) -> Self {
-        authority.and_then(TlsClient::new).map_or_else(Self::default, Self::Tls)
-    }
-}
-
-impl Default for Channel {
-    fn default() -> Self {
-        Self::Modelled(ClientChannel::default())
-    }
-}
-
-/// Hands a call on to the channel there is.
-macro_rules! hand_on {
-    ($channel:expr, $inner:ident => $call:expr) => {
-        match $channel {
-            Channel::Modelled($inner) => $call,
-            Channel::Tls($inner) => $call,
-        }
-    };
-}
-
-impl SecureChannel for Channel {
-    fn start(&mut self, now: Instant, server_name: &str, seed: u64, date: Date) {
-        hand_on!(self, inner => inner.start(now, server_name, seed, date));
-    }
-
-    fn receive(&mut self, now: Instant, wire: &[u8]) -> Result<usize, SecureError> {
-        hand_on!(self, inner => inner.receive(now, wire))
-    }
-
-    fn transmit(&mut self, wire: &mut [u8]) -> usize {
-        hand_on!(self, inner => inner.transmit(wire))
-    }
-
-    fn is_established(&self) -> bool {
-        hand_on!(self, inner => inner.is_established())
-    }
-
-    fn write(&mut self, data: &[u8]) -> usize {
-        hand_on!(self, inner => inner.write(data))
-    }
-
-    fn read(&mut self, data: &mut [u8]) -> usize {
-        hand_on!(self, inner => inner.read(data))
-    }
-
-    fn kind(&self) -> SecureKind {
-        hand_on!(self, inner => inner.kind())
-    }
-
-    fn checks_dates(&self) -> bool {
-        hand_on!(self, inner => inner.checks_dates())
-    }
+/// A channel that trusts this authority (X.509, DER); without one, or with one that is no certificate, TLS is modelled.
+pub fn channel(authority: Option<&[u8]>) -> Channel {
+    authority.and_then(TlsClient::new).map_or_else(Channel::default, Channel::Tls)
 }
 
 /// A server's certificates, made when they are shown for the first time.

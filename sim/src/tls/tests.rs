@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 use rustls::version::{TLS12, TLS13};
 
-use firmware_core::hal::UnixTime;
+use firmware_core::Instant;
+use firmware_core::hal::{Date, SecureChannel, SecureError, UnixTime};
 
 use super::*;
 
