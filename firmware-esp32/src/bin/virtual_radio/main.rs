@@ -58,6 +58,10 @@ fn main() -> ! {
 
 /// Starts the device, once from reset to reset.
 fn start(boot: &Boot<'_>, platform: &mut Platform) -> Result<&'static mut Device<Thermostat>, Refusal> {
+    // Its stack and its queues leave no room for TLS, so that it has only the modelled one.
+    if boot.trust.is_some() {
+        return Err(Refusal::Trust);
+    }
     // A boot that was refused has left its text behind, and the next one needs a reset.
     let text = PRODUCT_TEXT.try_take().ok_or(Refusal::Product)?;
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
