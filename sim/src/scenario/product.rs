@@ -17,7 +17,7 @@ pub const DEFAULT_PRODUCT: Product = match Product::new(Identity {
     firmware_version: "1.0.0",
     build: "Nov 22 2026 10:00:00",
     board: "ESP32-C3",
-    vendor: firmware_core::product::DEFAULT_VENDOR,
+    vendor: product::DEFAULT_VENDOR,
     firmware_type: "",
     captive_portal: false,
 }) {
