@@ -82,6 +82,11 @@ impl Clock {
         }
     }
 
+    /// What a server has told is not believed any more: it is asked for again.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
     /// A new attempt may ask anew.
     pub(super) fn begin_attempt(&mut self) {
         self.was_asked = false;

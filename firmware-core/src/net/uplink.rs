@@ -332,6 +332,10 @@ impl Uplink {
         secure: &mut S,
     ) -> Option<UplinkEvent> {
         if let Err(error) = pump(now, cloud_socket(net), secure) {
+            // It may be the time that is wrong.
+            if secure.checks_dates() && matches!(error, SecureError::Expired | SecureError::NotYetValid) {
+                self.clock.forget();
+            }
             return Some(self.give_up(net, UplinkEvent::SecureFailed(error)));
         }
         if secure.is_established() {

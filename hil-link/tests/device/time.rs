@@ -164,6 +164,16 @@ fn a_time_server_that_comes_back_is_enough() {
 }
 
 #[test]
+fn a_time_at_which_the_certificate_is_not_valid_is_asked_for_again() {
+    let mut bench = with_ntp(bench(), Ntp::at(BEGIN + 400 * DAY_S)).with_valid().booted();
+    bench.run_ms(500);
+    assert_eq!((bench.state(), dates(&bench)), (State::ConnectingCloud, vec![exact(START + 400 * DAY_S)]));
+    bench.cloud.ntp = Some(Ntp::at(BEGIN));
+    bench.run_until(State::Running, 5_000);
+    assert!(matches!(dates(&bench)[..], [Date::Exact(UnixTime(time))] if time < START + 10));
+}
+
+#[test]
 fn a_name_that_nobody_resolves_takes_four_seconds() {
     let mut bench = bench().with_valid();
     bench.product = bench.product.with_time_server("time.example").unwrap();
