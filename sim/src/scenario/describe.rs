@@ -278,13 +278,7 @@ impl RouterChange {
             };
             words.to_owned()
         }));
-        words.extend(ntp.map(|ntp| match ntp {
-            NtpMode::Normal => "lets the time be asked for".to_owned(),
-            NtpMode::Silent => "no longer lets the time be asked for".to_owned(),
-            NtpMode::Kiss => "has a time server that wants to be left alone".to_owned(),
-            NtpMode::Ahead(time) => format!("has a time server that is {} ahead", spoken(time)),
-            NtpMode::Behind(time) => format!("has a time server that is {} behind", spoken(time)),
-        }));
+        words.extend(ntp.map(NtpMode::words));
         words.extend(rssi.map(|rssi| format!("is heard at {rssi} dBm")));
         words.extend(channel.map(|channel| format!("moves to channel {channel}")));
         words

@@ -351,6 +351,19 @@ pub enum NtpMode {
     ),
 }
 
+impl NtpMode {
+    /// What a router does that has it from now on.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Normal => "lets the time be asked for".to_owned(),
+            Self::Silent => "no longer lets the time be asked for".to_owned(),
+            Self::Kiss => "has a time server that wants to be left alone".to_owned(),
+            Self::Ahead(time) => format!("has a time server that is {} ahead", value::spoken(time)),
+            Self::Behind(time) => format!("has a time server that is {} behind", value::spoken(time)),
+        }
+    }
+}
+
 /// One Blynk region. All regions know the same accounts, templates and devices.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
