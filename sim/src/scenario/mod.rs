@@ -13,6 +13,7 @@ mod check;
 mod check_arm;
 mod credential;
 mod describe;
+mod describe_router;
 mod error;
 mod expect;
 mod flash;
