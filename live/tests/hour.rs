@@ -118,7 +118,7 @@ fn memory() -> Option<u64> {
 
 #[test]
 fn an_hour_of_abuse_costs_no_memory_and_no_setup() {
-    let mut world = OpenWorld::build(&Sim, home(), &Harness::EXAMPLE, DEFAULT_SEED).unwrap();
+    let mut world = OpenWorld::build(&Sim, home(), &Harness::EXAMPLE, DEFAULT_SEED, 0).unwrap();
     world.power_on(0);
     let guest = world.add_guest("abuser", Some("device"), MAC).unwrap();
     world.run_until(Instant::from_millis(5_000)).unwrap();

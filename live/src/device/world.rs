@@ -2,7 +2,7 @@
 //! tells what has happened.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hil_sim::runner::open::{CannotBeDone, OpenWorld, Told};
 use hil_sim::runner::{DEFAULT_SEED, Harness};
@@ -64,6 +64,12 @@ pub enum LiveError {
     Run(#[from] WorldError),
 }
 
+/// The time in seconds since 1970, by the clock of the wall: certificates of programs outside have real dates.
+fn today() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or_default()
+}
+
 /// One guest of the world that is an interface of the host.
 struct Attached {
     guest: usize,
@@ -106,7 +112,7 @@ impl LiveWorld {
         let cloud_names = names(scenario.world.clouds.iter().map(|cloud| cloud.name.as_str()).collect());
         let device_name =
             scenario.world.devices.first().map_or("device", |device| device.name.as_str()).to_owned();
-        let mut world = OpenWorld::build(&Sim, scenario, harness, DEFAULT_SEED)?;
+        let mut world = OpenWorld::build(&Sim, scenario, harness, DEFAULT_SEED, today())?;
         if let Some(authority) = trust {
             world.set_trust(DEVICE, authority);
         }

@@ -75,9 +75,13 @@ pub(super) struct Stage {
     pub(super) raw_secrets: Vec<Vec<u8>>,
     /// Signs the clouds' certificates where TLS is real.
     authority: Option<Arc<Authority>>,
+    /// What time it is when it begins, in seconds since 1970.
+    unix_time_s: i64,
 }
 
 impl Stage {
+    /// The world of a scenario, which begins when all stories begin.
+    ///
     /// # Errors
     /// When a device cannot be had: says why.
     pub(super) fn build(
@@ -85,6 +89,20 @@ impl Stage {
         scenario: &Scenario,
         harness: &Harness,
         seed: u64,
+    ) -> Result<Self, String> {
+        Self::build_at(target, scenario, harness, seed, UNIX_TIME_S)
+    }
+
+    /// The same, beginning at this time in seconds since 1970.
+    ///
+    /// # Errors
+    /// When a device cannot be had: says why.
+    pub(super) fn build_at(
+        target: &dyn Target,
+        scenario: &Scenario,
+        harness: &Harness,
+        seed: u64,
+        unix_time_s: i64,
     ) -> Result<Self, String> {
         let product = scenario.product.apply(&harness.product).unwrap_or(harness.product);
         let (secrets, raw_secrets) = Secrets::of(scenario).into_parts();
@@ -106,9 +124,11 @@ impl Stage {
             secrets,
             raw_secrets,
             authority: None,
+            unix_time_s,
         };
         if scenario.world.tls == TlsKind::Real {
-            stage.authority = Some(Arc::new(Authority::new(stage.world.seed_of("authority"), UNIX_TIME_S)));
+            let seed = stage.world.seed_of("authority");
+            stage.authority = Some(Arc::new(Authority::new(seed, unix_time_s)));
         }
         stage.add_devices(target, scenario, harness, product)?;
         stage.add_phones(scenario, &product);
@@ -245,7 +265,7 @@ impl Stage {
                 behaviour: behaviour(phone),
                 trust: self.authority.as_ref().map(|authority| phone::Trust {
                     authority: authority.certificate().into(),
-                    unix_time_s: UNIX_TIME_S.unsigned_abs(),
+                    unix_time_s: self.unix_time_s.unsigned_abs(),
                 }),
             };
             let phone = Phone::new(config, self.world.seed_of(name), Instant::ZERO);
@@ -282,7 +302,7 @@ impl Stage {
                 dns: dns_mode(router.dns),
                 lease: lease.unwrap_or(router::LEASE_DEFAULT),
             };
-            let mut actor = Router::new(config).with_time(time_server, UNIX_TIME_S);
+            let mut actor = Router::new(config).with_time(time_server, self.unix_time_s);
             actor.set_pool(pool);
             actor.set_ntp(ntp_mode(router.ntp));
             actor.set_power(router.powered);
@@ -347,7 +367,7 @@ impl Stage {
                 hosts: described.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
                 certificate: described.certificate.into(),
                 behaviour: Behaviour::DOCUMENTED,
-                unix_time_s: UNIX_TIME_S,
+                unix_time_s: self.unix_time_s,
             };
             let mut actor = Cloud::new(config, directory.clone(), self.world.seed_of(name), Instant::ZERO);
             actor.set_power(described.powered);

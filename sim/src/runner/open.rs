@@ -42,7 +42,8 @@ pub struct Told {
 pub struct CannotBeDone(String);
 
 impl OpenWorld {
-    /// The world of a scenario at its beginning; the scenario's steps are left out.
+    /// The world of a scenario at its beginning, which is this time in seconds since 1970; the scenario's steps are
+    /// left out.
     ///
     /// # Errors
     /// When a device cannot be had: says why.
@@ -51,8 +52,10 @@ impl OpenWorld {
         scenario: Scenario,
         harness: &Harness,
         seed: u64,
+        unix_time_s: i64,
     ) -> Result<Self, CannotBeDone> {
-        let mut stage = Stage::build(target, &scenario, harness, seed).map_err(CannotBeDone)?;
+        let stage = Stage::build_at(target, &scenario, harness, seed, unix_time_s);
+        let mut stage = stage.map_err(CannotBeDone)?;
         stage.world.recent = Some(Vec::new());
         let secrets = Secrets::of(&scenario);
         Ok(Self { stage, scenario, secrets })
