@@ -23,6 +23,7 @@ use firmware_core::device::Device;
 use firmware_core::net::{StaticBuffers, StaticSockets};
 use hil_link::cut_flash::CutFlash;
 use hil_link::device_side::{Ended, serve};
+use hil_link::queues::Queues;
 use hil_link::turn_platform::TurnPlatform;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, encode};
 use hil_link::wire::{Boot, PANIC_TEXT_LEN_MAX, PRODUCT_TEXT_LEN, Refusal, Response};
@@ -40,10 +41,13 @@ const _: () = assert!(RAM <= RAM_MAX);
 
 const HEAP_LEN: usize = virtio::HEAP_LEN + secure::HEAP_LEN;
 
+type Platform = TurnPlatform<Pflash, Channel, &'static mut Queues>;
+
 static DEVICE: StaticCell<Device<Thermostat>> = StaticCell::new();
 static BUFFERS: ConstStaticCell<StaticBuffers> = ConstStaticCell::new(StaticBuffers::new());
 static SOCKETS: StaticCell<StaticSockets> = StaticCell::new();
-static PLATFORM: StaticCell<TurnPlatform<Pflash, Channel>> = StaticCell::new();
+static QUEUES: ConstStaticCell<Queues> = ConstStaticCell::new(Queues::new());
+static PLATFORM: StaticCell<Platform> = StaticCell::new();
 static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::new([0; PRODUCT_TEXT_LEN]);
 
 static HEAP: ConstStaticCell<[MaybeUninit<u8>; HEAP_LEN]> =
@@ -53,7 +57,8 @@ static HEAP: ConstStaticCell<[MaybeUninit<u8>; HEAP_LEN]> =
 fn main() -> ! {
     heap::open(HEAP.take());
     let mut line = Line::open();
-    let platform = PLATFORM.init_with(|| TurnPlatform::new(CutFlash::new(Pflash::open())));
+    let platform =
+        PLATFORM.init_with(|| TurnPlatform::with_queues(CutFlash::new(Pflash::open()), QUEUES.take()));
     let firmware = concat!("firmware-qemu ", env!("CARGO_PKG_VERSION"));
     match serve(&mut line, platform, firmware, || None, start) {
         Ended::Reset => machine::reset(),
@@ -62,10 +67,7 @@ fn main() -> ! {
 }
 
 /// Starts the device, once from reset to reset.
-fn start(
-    boot: &Boot<'_>,
-    platform: &mut TurnPlatform<Pflash, Channel>,
-) -> Result<&'static mut Device<Thermostat>, Refusal> {
+fn start(boot: &Boot<'_>, platform: &mut Platform) -> Result<&'static mut Device<Thermostat>, Refusal> {
     // A boot that was refused has left its text behind, and the next one needs a reset.
     let text = PRODUCT_TEXT.try_take().ok_or(Refusal::Product)?;
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;

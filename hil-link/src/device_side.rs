@@ -3,6 +3,7 @@
 //! It owns no hardware. [`serve`] is the whole main loop of a firmware behind the link; what it is given reads
 //! and writes bytes, starts the device once, and keeps the flash.
 
+use core::borrow::BorrowMut;
 use core::ops::DerefMut;
 
 use embedded_io::{Read, Write};
@@ -12,7 +13,7 @@ use firmware_core::application::Application;
 use firmware_core::device::Device;
 use firmware_core::hal::SecureChannel;
 
-use crate::queues::Effect;
+use crate::queues::{Effect, Queues};
 use crate::turn;
 use crate::turn_platform::{TurnEnd, TurnPlatform};
 use crate::wire::framing::{ANSWER_END, ENCODED_LEN_MAX, Receiver, encode};
@@ -38,17 +39,18 @@ pub enum Ended<E> {
 /// `firmware` says what this is, for people. `poll_button` gives the level of a button that a person can press, when
 /// that has changed: what a person does joins what the world does. `start` makes the device where it stays, for it is
 /// large: a `Box` on a host, a static cell on a board, and so at most once from reset to reset.
-pub fn serve<I, F, S, A, D>(
+pub fn serve<I, F, S, Q, A, D>(
     io: &mut I,
-    platform: &mut TurnPlatform<F, S>,
+    platform: &mut TurnPlatform<F, S, Q>,
     firmware: &str,
     poll_button: impl FnMut() -> Option<bool>,
-    mut start: impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
+    mut start: impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S, Q>) -> Result<D, Refusal>,
 ) -> Ended<I::Error>
 where
     I: Read + Write,
     F: MultiwriteNorFlash,
     S: SecureChannel + Default,
+    Q: BorrowMut<Queues>,
     A: Application,
     D: DerefMut<Target = Device<A>>,
 {
@@ -117,8 +119,8 @@ impl<I: Write> Port<'_, I> {
     }
 }
 
-struct Side<'a, F, S, D, B> {
-    platform: &'a mut TurnPlatform<F, S>,
+struct Side<'a, F, S, Q, D, B> {
+    platform: &'a mut TurnPlatform<F, S, Q>,
     firmware: &'a str,
     poll_button: B,
     device: Option<D>,
@@ -129,18 +131,19 @@ struct Side<'a, F, S, D, B> {
     done: Option<Done>,
 }
 
-impl<F, S, A, D, B> Side<'_, F, S, D, B>
+impl<F, S, Q, A, D, B> Side<'_, F, S, Q, D, B>
 where
     B: FnMut() -> Option<bool>,
     F: MultiwriteNorFlash,
     S: SecureChannel + Default,
+    Q: BorrowMut<Queues>,
     A: Application,
     D: DerefMut<Target = Device<A>>,
 {
     fn handle<I: Write>(
         &mut self,
         request: Request<'_>,
-        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
+        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S, Q>) -> Result<D, Refusal>,
         port: &mut Port<'_, I>,
     ) -> Next {
         match request {
@@ -170,7 +173,7 @@ where
         &mut self,
         session: u32,
         boot: &Boot<'_>,
-        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S>) -> Result<D, Refusal>,
+        start: &mut impl FnMut(&Boot<'_>, &mut TurnPlatform<F, S, Q>) -> Result<D, Refusal>,
         port: &mut Port<'_, I>,
     ) -> Next {
         if self.session.is_some_and(|running| running != session) {
@@ -309,7 +312,10 @@ where
     }
 }
 
-fn arm<F: MultiwriteNorFlash, S: Default>(platform: &mut TurnPlatform<F, S>, armed: &Armed) {
+fn arm<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>>(
+    platform: &mut TurnPlatform<F, S, Q>,
+    armed: &Armed,
+) {
     *platform.flash_mut().state_mut() = armed.flash;
     *platform.queues().watch() = armed.watch.into();
 }

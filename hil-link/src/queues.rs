@@ -71,7 +71,6 @@ enum Stored {
 }
 
 /// The queues of one device.
-#[derive(Default)]
 pub struct Queues {
     frames: FrameQueue,
     radio_events: Deque<RadioEvent, RADIO_EVENTS>,
@@ -80,7 +79,25 @@ pub struct Queues {
     effects: Effects,
 }
 
+impl Default for Queues {
+    #[inline]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Queues {
+    /// Empty queues.
+    pub const fn new() -> Self {
+        Self {
+            frames: FrameQueue::new(),
+            radio_events: Deque::new(),
+            button_edges: Deque::new(),
+            console: Deque::new(),
+            effects: Effects::new(),
+        }
+    }
+
     /// The point in what passes here that the world waits for.
     pub fn watch(&mut self) -> &mut Watch {
         &mut self.effects.watch
@@ -251,13 +268,11 @@ struct FrameQueue {
     oldest: usize,
 }
 
-impl Default for FrameQueue {
-    fn default() -> Self {
+impl FrameQueue {
+    const fn new() -> Self {
         Self { places: [[0; FRAME_LEN_MAX]; RECEIVE_FRAMES], lens: Deque::new(), oldest: 0 }
     }
-}
 
-impl FrameQueue {
     fn push(&mut self, frame: &[u8]) -> bool {
         let free = (self.oldest + self.lens.len()) % RECEIVE_FRAMES;
         let place = self.places.get_mut(free).and_then(|place| place.get_mut(..frame.len()));
@@ -287,7 +302,6 @@ impl FrameQueue {
 }
 
 /// What the device did in one turn, in order.
-#[derive(Default)]
 pub(crate) struct Effects {
     list: Vec<Stored, EFFECTS>,
     bytes: Bytes,
@@ -297,6 +311,10 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    const fn new() -> Self {
+        Self { list: Vec::new(), bytes: Bytes::new(), lost: 0, watch: Watch::new() }
+    }
+
     /// Sends a frame of `len` bytes that `fill` writes.
     pub(crate) fn send_frame<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let start = self.bytes.len;
@@ -379,13 +397,11 @@ struct Bytes {
     len: usize,
 }
 
-impl Default for Bytes {
-    fn default() -> Self {
+impl Bytes {
+    const fn new() -> Self {
         Self { content: [0; EFFECT_BYTES], len: 0 }
     }
-}
 
-impl Bytes {
     /// The next bytes, to be written over; `None` when there are not so many.
     fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
         let (start, end) = (self.len, self.len + len);

@@ -1,11 +1,14 @@
 //! One turn of a device, the same wherever it runs.
 
+use core::borrow::BorrowMut;
+
 use embedded_storage::nor_flash::MultiwriteNorFlash;
 use firmware_core::Instant;
 use firmware_core::application::Application;
 use firmware_core::device::Device;
 use firmware_core::hal::{SecureChannel, Wake};
 
+use crate::queues::Queues;
 use crate::turn_platform::{TurnEnd, TurnPlatform};
 
 /// How a turn ended.
@@ -23,9 +26,9 @@ pub struct Turn {
 ///
 /// Up to `until`, but not at it, its own timers run as well, as long as they lead to nothing that the world
 /// could see: so a link that is slow is not asked once for each of them.
-pub fn run<A: Application, F: MultiwriteNorFlash, S: SecureChannel + Default>(
+pub fn run<A: Application, F: MultiwriteNorFlash, S: SecureChannel + Default, Q: BorrowMut<Queues>>(
     device: &mut Device<A>,
-    platform: &mut TurnPlatform<F, S>,
+    platform: &mut TurnPlatform<F, S, Q>,
     now: Instant,
     until: Instant,
 ) -> Turn {

@@ -1,5 +1,6 @@
 //! A [`Platform`] made of queues: the world fills and drains it, the device polls it.
 
+use core::borrow::BorrowMut;
 use core::fmt;
 
 use embedded_storage::nor_flash::MultiwriteNorFlash;
@@ -18,16 +19,17 @@ use crate::queues::{Effects, FRAME_LEN_MAX, Queues};
 /// The platform of a device behind the seam: queues, flash that can lose its power, an encrypted channel.
 ///
 /// The channel is the modelled one where nobody brings another. Once the flash is dead everything the device still
-/// does is dropped, as if the processor had stopped.
-pub struct TurnPlatform<F, S = ClientChannel> {
-    wire: Wire,
+/// does is dropped, as if the processor had stopped. The queues are its own or, where memory is small, lie elsewhere
+/// (`&'static mut Queues`): made on a stack and moved they would take it twice.
+pub struct TurnPlatform<F, S = ClientChannel, Q = Queues> {
+    wire: Wire<Q>,
     flash: CutFlash<F>,
     secure: S,
 }
 
 /// The queues as a network device.
-pub struct Wire {
-    queues: Queues,
+pub struct Wire<Q = Queues> {
+    queues: Q,
     /// Set when the power went; nothing gets out any more.
     dead: bool,
 }
@@ -44,12 +46,20 @@ impl<F: MultiwriteNorFlash, S: Default> TurnPlatform<F, S> {
     /// A platform with this flash and empty queues.
     #[inline]
     pub fn new(flash: CutFlash<F>) -> Self {
-        Self { wire: Wire { queues: Queues::default(), dead: false }, flash, secure: S::default() }
+        Self::with_queues(flash, Queues::new())
+    }
+}
+
+impl<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>> TurnPlatform<F, S, Q> {
+    /// A platform with this flash and these queues, which are empty.
+    #[inline]
+    pub fn with_queues(flash: CutFlash<F>, queues: Q) -> Self {
+        Self { wire: Wire { queues, dead: false }, flash, secure: S::default() }
     }
 
     /// The queues, for the world.
     pub fn queues(&mut self) -> &mut Queues {
-        &mut self.wire.queues
+        self.wire.queues.borrow_mut()
     }
 
     /// The flash, for the world.
@@ -73,17 +83,17 @@ impl<F: MultiwriteNorFlash, S: Default> TurnPlatform<F, S> {
     pub fn power_on(&mut self) {
         self.flash.power_on();
         self.wire.dead = false;
-        self.wire.queues.watch().power_on();
-        self.wire.queues.clear_inputs();
+        self.queues().watch().power_on();
+        self.queues().clear_inputs();
         self.secure = S::default();
     }
 
     /// Keeps flash operations in order with everything else.
     fn sync(&mut self) {
         while let Some(operation) = self.flash.poll_operation() {
-            self.wire.queues.effects_mut().push_flash(operation);
+            self.queues().effects_mut().push_flash(operation);
         }
-        if self.wire.queues.watch().is_stopped() {
+        if self.queues().watch().is_stopped() {
             self.flash.lose_power();
         }
         self.wire.dead |= self.flash.is_dead();
@@ -92,7 +102,7 @@ impl<F: MultiwriteNorFlash, S: Default> TurnPlatform<F, S> {
     fn effect(&mut self, f: impl FnOnce(&mut Effects)) {
         self.sync();
         if !self.wire.dead {
-            f(self.wire.queues.effects_mut());
+            f(self.queues().effects_mut());
         }
     }
 }
@@ -107,19 +117,19 @@ pub enum TurnEnd {
     PowerLost,
 }
 
-impl<F: MultiwriteNorFlash, S: Default> Radio for TurnPlatform<F, S> {
+impl<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>> Radio for TurnPlatform<F, S, Q> {
     fn command(&mut self, command: RadioCommand) {
         self.effect(|effects| effects.push_radio_command(command));
     }
 
     fn poll_event(&mut self) -> Option<RadioEvent> {
-        self.wire.queues.pop_radio_event()
+        self.queues().pop_radio_event()
     }
 }
 
-impl<F: MultiwriteNorFlash, S: Default> Panel for TurnPlatform<F, S> {
+impl<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>> Panel for TurnPlatform<F, S, Q> {
     fn poll_button(&mut self) -> Option<(Instant, bool)> {
-        self.wire.queues.pop_button_edge()
+        self.queues().pop_button_edge()
     }
 
     fn show(&mut self, pattern: Pattern) {
@@ -127,9 +137,9 @@ impl<F: MultiwriteNorFlash, S: Default> Panel for TurnPlatform<F, S> {
     }
 }
 
-impl<F: MultiwriteNorFlash, S: Default> Console for TurnPlatform<F, S> {
+impl<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>> Console for TurnPlatform<F, S, Q> {
     fn poll_byte(&mut self) -> Option<u8> {
-        self.wire.queues.pop_console()
+        self.queues().pop_console()
     }
 
     fn print(&mut self, text: fmt::Arguments<'_>) {
@@ -137,18 +147,20 @@ impl<F: MultiwriteNorFlash, S: Default> Console for TurnPlatform<F, S> {
     }
 }
 
-impl<F: MultiwriteNorFlash, S: Default> TraceSink for TurnPlatform<F, S> {
+impl<F: MultiwriteNorFlash, S: Default, Q: BorrowMut<Queues>> TraceSink for TurnPlatform<F, S, Q> {
     fn trace(&mut self, event: Event) {
         self.effect(|effects| effects.push_trace(event));
     }
 }
 
-impl<F: MultiwriteNorFlash, S: SecureChannel + Default> Platform for TurnPlatform<F, S> {
-    type Phy = Wire;
+impl<F: MultiwriteNorFlash, S: SecureChannel + Default, Q: BorrowMut<Queues>> Platform
+    for TurnPlatform<F, S, Q>
+{
+    type Phy = Wire<Q>;
     type Flash = CutFlash<F>;
     type Secure = S;
 
-    fn phy(&mut self) -> &mut Wire {
+    fn phy(&mut self) -> &mut Wire<Q> {
         self.sync();
         &mut self.wire
     }
@@ -163,26 +175,32 @@ impl<F: MultiwriteNorFlash, S: SecureChannel + Default> Platform for TurnPlatfor
     }
 }
 
-impl Wire {
+impl<Q: BorrowMut<Queues>> Wire<Q> {
     fn can_send(&self) -> bool {
-        !self.dead && self.queues.has_room_to_send()
+        !self.dead && self.queues.borrow().has_room_to_send()
     }
 }
 
-impl phy::Device for Wire {
-    type RxToken<'a> = RxToken<'a>;
-    type TxToken<'a> = TxToken<'a>;
+impl<Q: BorrowMut<Queues>> phy::Device for Wire<Q> {
+    type RxToken<'a>
+        = RxToken<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = TxToken<'a>
+    where
+        Self: 'a;
 
     fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
         if !self.can_send() {
             return None;
         }
-        let (frame, effects) = self.queues.pop_frame()?;
+        let (frame, effects) = self.queues.borrow_mut().pop_frame()?;
         Some((RxToken(frame), TxToken(effects)))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
-        self.can_send().then_some(TxToken(self.queues.effects_mut()))
+        self.can_send().then_some(TxToken(self.queues.borrow_mut().effects_mut()))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -35,6 +35,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Waits for nothing.
+    pub(crate) const fn new() -> Self {
+        Self { armed: None, is_reached: false, is_stopped: false }
+    }
+
     /// Waits for a point from now on, in place of any other.
     pub const fn arm(&mut self, point: Point, at_point: AtPoint) {
         self.armed = Some((point, at_point));

@@ -18,6 +18,8 @@ use firmware_esp32::last_words::LastWords;
 use firmware_esp32::port;
 use hil_link::cut_flash::CutFlash;
 use hil_link::device_side::{Ended, serve};
+use hil_link::modelled_tls::ClientChannel;
+use hil_link::queues::Queues;
 use hil_link::turn_platform::TurnPlatform;
 use hil_link::wire::framing::{ENCODED_LEN_MAX, encode};
 use hil_link::wire::{Boot, PRODUCT_TEXT_LEN, Refusal, Response};
@@ -27,11 +29,12 @@ use crate::line::Line;
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
-type Platform = TurnPlatform<ConfigPartition>;
+type Platform = TurnPlatform<ConfigPartition, ClientChannel, &'static mut Queues>;
 
 static DEVICE: StaticCell<Device<Thermostat>> = StaticCell::new();
 static BUFFERS: ConstStaticCell<StaticBuffers> = ConstStaticCell::new(StaticBuffers::new());
 static SOCKETS: StaticCell<StaticSockets> = StaticCell::new();
+static QUEUES: ConstStaticCell<Queues> = ConstStaticCell::new(Queues::new());
 static PLATFORM: StaticCell<Platform> = StaticCell::new();
 static LINE: StaticCell<Line> = StaticCell::new();
 static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::new([0; PRODUCT_TEXT_LEN]);
@@ -40,7 +43,7 @@ static PRODUCT_TEXT: ConstStaticCell<[u8; PRODUCT_TEXT_LEN]> = ConstStaticCell::
 fn main() -> ! {
     let Board { port, indicator, config, button, .. } = Board::open();
     let line = LINE.init_with(|| Line::new(port, indicator));
-    let platform = PLATFORM.init_with(|| TurnPlatform::new(CutFlash::new(config)));
+    let platform = PLATFORM.init_with(|| TurnPlatform::with_queues(CutFlash::new(config), QUEUES.take()));
     let mut firmware = heapless::String::<64>::new();
     // Both names are constants that fit.
     let _ = firmware.push_str(concat!("firmware-esp32 ", env!("CARGO_PKG_VERSION"), " virtual-radio "));
