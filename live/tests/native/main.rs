@@ -68,7 +68,7 @@ fn every_case_that_is_of_the_console_and_the_button_passes() {
 }
 
 /// What Wokwi can do of our cases. Their networks are Wokwi's there: what is special about them is not carried over.
-const EXPECTED: [&str; 15] = [
+const EXPECTED: [&str; 17] = [
     "bouncing-button",
     "bytes-that-are-no-text",
     "counter-wrap",
@@ -84,6 +84,8 @@ const EXPECTED: [&str; 15] = [
     "rough-air",
     "same-network-again",
     "short-lease",
+    "tls-on-a-bad-link",
+    "tls-redirect",
 ];
 
 #[test]
