@@ -20,6 +20,7 @@ use hil_link::wire::{Boot, PRODUCT_TEXT_LEN, Refusal};
 use hil_sim::executor::{Executor, ExecutorError, FLASH_LEN, Line, OverLink};
 use hil_sim::runner::Harness;
 use hil_sim::target::Target;
+use hil_sim::tls;
 use libtest_mimic::Failed;
 
 /// How long an answer may take. On a noisy line this is waited for often.
@@ -221,15 +222,15 @@ fn run_device(port: &mut Port) {
     }
 }
 
-fn start(boot: &Boot<'_>, platform: &mut TurnPlatform<Flash>) -> Result<Box<Device<Thermostat>>, Refusal> {
+fn start(
+    boot: &Boot<'_>,
+    platform: &mut TurnPlatform<Flash, tls::Channel>,
+) -> Result<Box<Device<Thermostat>>, Refusal> {
     // A chip has these in static cells. A thread's are never given back.
     let text = Box::leak(Box::new([0; PRODUCT_TEXT_LEN]));
     let buffers = Box::leak(Box::new(StaticBuffers::new()));
     let sockets = Box::leak(Box::new(StaticSockets::new()));
-    // It has no TLS but the modelled one.
-    if boot.trust.is_some() {
-        return Err(Refusal::Trust);
-    }
+    platform.set_secure(tls::channel(boot.trust.map(|trust| trust.0)));
     let product = boot.product.keep(text).map_err(|_| Refusal::Product)?;
     let boot = boot.with_product(product);
     let buffers = buffers.lend(sockets, &boot.product, boot.mac);

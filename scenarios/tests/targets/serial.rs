@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use hil_sim::executor::qemu::Qemu;
@@ -28,6 +29,9 @@ const PROGRAM_COUNTER: Range<usize> = 256..264;
 const HALTED: char = 'T';
 /// No instruction of RISC-V: 16 bits of zero (unprivileged architecture, section 1.5).
 const ILLEGAL: &str = "0000";
+/// Between two looks at where the firmware is, and how many there are.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS_MAX: u32 = 200;
 /// What a board holds that was used before: bits that no scenario has set.
 const USED: [u8; 64] = [0x5A; 64];
 
@@ -105,11 +109,8 @@ pub(crate) fn a_panic_is_told(qemu: &Qemu) -> Result<(), Failed> {
     let mut device = boards.ports.connect()?;
     device.boot(crate::boot())?;
     let [board] = boards.boards.as_slice() else { return Err("there is one board".into()) };
+    let at = idle_at(board)?;
     let mut debugger = Debugger::attach(board)?;
-    let registers = debugger.ask("g")?;
-    let digits = registers.get(PROGRAM_COUNTER).ok_or("the debugger tells no program counter")?;
-    // Registers come with their lowest byte first.
-    let at = u32::from_str_radix(digits, 16)?.swap_bytes();
     let answer = debugger.ask(&format!("M{at:x},2:{ILLEGAL}"))?;
     if answer != "OK" {
         return Err(format!("the debugger cannot write: {answer}").into());
@@ -122,6 +123,24 @@ pub(crate) fn a_panic_is_told(qemu: &Qemu) -> Result<(), Failed> {
         }
         other => Err(format!("the panic is not told, but {other:?}").into()),
     }
+}
+
+/// Where the firmware waits for the host. Elsewhere it may be in what a panic needs to say its words.
+fn idle_at(board: &Board) -> Result<u32, Failed> {
+    let mut before = None;
+    for _ in 0..LOOKS_MAX {
+        let mut debugger = Debugger::attach(board)?;
+        let registers = debugger.ask("g")?;
+        let _ = debugger.ask("D")?;
+        let digits = registers.get(PROGRAM_COUNTER).ok_or("the debugger tells no program counter")?;
+        // Registers come with their lowest byte first.
+        let at = u32::from_str_radix(digits, 16)?.swap_bytes();
+        if before.replace(at) == Some(at) {
+            return Ok(at);
+        }
+        thread::sleep(LOOK);
+    }
+    Err("the firmware never waits in one place".into())
 }
 
 /// As much of gdb's remote protocol as it takes to break a firmware.
