@@ -42,6 +42,9 @@ const DHCP_OPTION_HOST_NAME: u8 = 12;
 const EPHEMERAL_FIRST: u16 = 49_152;
 /// A DISCOVER or REQUEST without an answer is repeated after this.
 const DHCP_RETRY: Duration = Duration::from_secs(3);
+/// REQUESTs for one offer; then another one is looked for. Who has no address yet takes a refusal for no answer: RFC 2131
+/// section 3.1 begins anew at once, so that a server which offers and refuses is asked 250 times a second.
+const DHCP_REQUESTS: u16 = 2;
 
 /// The memory of all sockets: vectors on a host, one static cell on a board.
 pub struct Buffers {
@@ -107,7 +110,9 @@ impl Net {
         let mut retry = dhcp.get_retry_config();
         retry.discover_timeout = DHCP_RETRY;
         retry.initial_request_timeout = DHCP_RETRY;
+        retry.request_retries = DHCP_REQUESTS;
         dhcp.set_retry_config(retry);
+        dhcp.set_ignore_naks(true);
         let spread = u16::try_from(seed % 16_000).unwrap_or(0);
         Self {
             mac,
@@ -141,6 +146,7 @@ impl Net {
         self.dhcp = match core::mem::replace(&mut self.dhcp, Dhcp::Moving) {
             Dhcp::Aside(mut socket) => {
                 socket.reset();
+                socket.set_ignore_naks(true);
                 // The socket reports once that it has no address; nobody needs to hear that.
                 let _ = socket.poll();
                 Dhcp::InSet(self.sockets.add(socket))
@@ -251,9 +257,13 @@ impl Net {
                 let fallback = router.unwrap_or(config.server.address);
                 let first = servers.next().unwrap_or(fallback);
                 self.dns_servers = [first, servers.next().unwrap_or(first)];
-                changed.then_some(AddressEvent::Set(config.address.address()))
+                let address = config.address.address();
+                // An address that was given can be taken away.
+                client.set_ignore_naks(false);
+                changed.then_some(AddressEvent::Set(address))
             }
             dhcpv4::Event::Deconfigured => {
+                client.set_ignore_naks(true);
                 let had_one = iface.ipv4_addr().is_some();
                 set_address(iface, None, None);
                 had_one.then_some(AddressEvent::Lost)

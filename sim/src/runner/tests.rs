@@ -2,6 +2,7 @@ use firmware_core::config::Ssid;
 
 use super::*;
 use crate::executor::{Executor, ExecutorError, InProcess};
+use crate::router;
 use crate::scenario::Verb;
 
 const STORY: &str = "format: 1\ntitle: T\nworld: { routers: [ { name: home, ssid: HomeNet, password: correct horse }, \
@@ -77,4 +78,17 @@ fn what_is_no_secret_is_not_found_in_two_lines() {
         trace.push_printed(Instant::ZERO, NodeId::Device(0), " horse");
     };
     check_told(print, None);
+}
+
+/// What a router that refuses each address it offers hears from a device in a minute.
+#[test]
+fn a_router_that_refuses_is_asked_a_few_times_a_round() {
+    let text = "format: 1\ntitle: T\nworld: { routers: [{ name: home, ssid: HomeNet, password: correct horse, dhcp: nak }] }\n\
+                steps:\n  - power: on\n  - phone: join\n  - phone: { configure: { network: home } }\n  - wait: 1m\n";
+    let scenario = Scenario::parse("story.yaml", text).unwrap_or_else(|error| panic!("{error}"));
+    let outcome = run(&scenario, &Harness::EXAMPLE, DEFAULT_SEED);
+    assert_eq!(outcome.failure, None);
+    let is_refusal = |what: &What| matches!(what, What::Router(router::Event::LeaseRefused { .. }));
+    let refusals = outcome.trace.entries().iter().filter(|entry| is_refusal(&entry.what)).count();
+    assert!((2..=10).contains(&refusals), "{refusals} times");
 }
