@@ -29,8 +29,11 @@ pub const THINK_APP: Duration = Duration::from_secs(1);
 pub const THINK_PERSON: Duration = Duration::from_secs(2);
 /// How long an access point is looked for.
 pub const JOIN_LIMIT: Duration = Duration::from_secs(60);
-/// How often the cloud is asked whether the device is online.
-pub const CLOUD_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the cloud is asked whether the device is online, for the first half minute: that is how long most take.
+const CLOUD_POLL_INTERVAL: Duration = Duration::from_secs(1);
+const CLOUD_POLL_OFTEN: Duration = Duration::from_secs(30);
+/// How often it is asked after that.
+const CLOUD_POLL_INTERVAL_LATER: Duration = Duration::from_secs(5);
 /// How long a whole provisioning waits for that: two windows of 50 s and a reboot.
 pub const ONLINE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -89,6 +92,22 @@ pub(super) enum Step {
     Rename(String),
 }
 
+/// For how long the cloud is asked whether the device is online.
+#[derive(Clone, Copy)]
+pub(super) struct OnlineWait {
+    began_at: Instant,
+    give_up_at: Instant,
+}
+
+impl OnlineWait {
+    /// When it is asked again; `None` when the time is over.
+    pub(super) fn next_at(self, now: Instant) -> Option<Instant> {
+        let often = now < self.began_at + CLOUD_POLL_OFTEN;
+        let next = now + if often { CLOUD_POLL_INTERVAL } else { CLOUD_POLL_INTERVAL_LATER };
+        (now < self.give_up_at).then(|| next.min(self.give_up_at))
+    }
+}
+
 pub(super) enum Running {
     Thinking { until: Instant },
     Joining,
@@ -100,8 +119,8 @@ pub(super) enum Running {
     Opening(Silence),
     Querying(Asking),
     AwaitingGone { until: Instant },
-    OnlinePause { until: Instant, give_up_at: Instant },
-    OnlineAsking { fetch: Fetch, give_up_at: Instant },
+    OnlinePause { until: Instant, wait: OnlineWait },
+    OnlineAsking { fetch: Fetch, wait: OnlineWait },
 }
 
 /// What came of one step. Reasons carry the step's name.
@@ -267,7 +286,8 @@ impl Step {
             }
             Self::WaitOnline { limit } => {
                 handset.observations.online = false;
-                Outcome::Become(Running::OnlinePause { until: now, give_up_at: now + limit })
+                let wait = OnlineWait { began_at: now, give_up_at: now + limit };
+                Outcome::Become(Running::OnlinePause { until: now, wait })
             }
             Self::Rename(name) => {
                 let request = rename_request(handset, &name);
@@ -435,21 +455,21 @@ impl Running {
                     Outcome::Pending
                 }
             }
-            Self::OnlinePause { until, give_up_at } => {
+            Self::OnlinePause { until, wait } => {
                 if now < *until {
                     return Outcome::Pending;
                 }
-                let give_up_at = *give_up_at;
+                let wait = *wait;
                 match handset.ask_cloud(now, &online_request(handset)) {
-                    Ok(fetch) => Outcome::Become(Self::OnlineAsking { fetch, give_up_at }),
+                    Ok(fetch) => Outcome::Become(Self::OnlineAsking { fetch, wait }),
                     Err(error) => Outcome::Fail(ONLINE, error.describe().into()),
                 }
             }
-            Self::OnlineAsking { fetch, give_up_at } => {
-                let give_up_at = *give_up_at;
+            Self::OnlineAsking { fetch, wait } => {
+                let wait = *wait;
                 match fetch.poll(now, Some(&mut handset.cellular)) {
                     None => Outcome::Pending,
-                    Some(ended) => on_online_answer(now, handset, ended, give_up_at),
+                    Some(ended) => on_online_answer(now, handset, ended, wait),
                 }
             }
             Self::AskingCloud { ask, fetch } => match fetch.poll(now, Some(&mut handset.cellular)) {

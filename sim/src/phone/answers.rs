@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use smoltcp::time::Instant;
 
-use super::activity::{CLOUD_POLL_INTERVAL, GONE_LIMIT, Outcome, RETRY_PAUSE, Running, Step};
+use super::activity::{GONE_LIMIT, OnlineWait, Outcome, RETRY_PAUSE, Running, Step};
 use super::browser::{ICON, Link, links};
 use super::command::Secret;
 use super::event::Event;
@@ -284,7 +284,7 @@ pub(super) fn on_online_answer(
     now: Instant,
     handset: &mut Handset,
     ended: Ended,
-    give_up_at: Instant,
+    wait: OnlineWait,
 ) -> Outcome {
     let mut reason = "the device is not online".to_owned();
     match ended {
@@ -303,10 +303,8 @@ pub(super) fn on_online_answer(
         Ended::Failed(error) => reason = error.describe().to_owned(),
         Ended::ClosedEarly => {}
     }
-    let until = now + CLOUD_POLL_INTERVAL;
-    if give_up_at < until {
-        Outcome::Fail(ONLINE, reason)
-    } else {
-        Outcome::Become(Running::OnlinePause { until, give_up_at })
+    match wait.next_at(now) {
+        Some(until) => Outcome::Become(Running::OnlinePause { until, wait }),
+        None => Outcome::Fail(ONLINE, reason),
     }
 }

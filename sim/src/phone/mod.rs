@@ -23,7 +23,7 @@ mod requests;
 mod tests;
 mod wifi;
 
-pub use activity::{CLOUD_POLL_INTERVAL, JOIN_LIMIT, ONLINE_LIMIT, THINK_APP, THINK_PERSON};
+pub use activity::{JOIN_LIMIT, ONLINE_LIMIT, THINK_APP, THINK_PERSON};
 pub use command::{Command, Configuration, Secret, Status, TokenSource};
 pub use event::Event;
 pub use handset::{BoardInfo, Observations, SETUP_ADDRESS, SETUP_NAME, SeenNetwork};
