@@ -200,6 +200,7 @@ struct Progress {
 
 impl<F: NorFlash> CutFlash<F> {
     /// Wraps a flash that is powered, without a budget.
+    #[inline]
     pub const fn new(flash: F) -> Self {
         const {
             assert!(PROGRAM_LEN.is_multiple_of(F::WRITE_SIZE), "the program unit is 4 bytes");

@@ -88,6 +88,7 @@ impl Default for Queues {
 
 impl Queues {
     /// Empty queues.
+    #[inline]
     pub const fn new() -> Self {
         Self {
             frames: FrameQueue::new(),
@@ -269,6 +270,7 @@ struct FrameQueue {
 }
 
 impl FrameQueue {
+    #[inline]
     const fn new() -> Self {
         Self { places: [[0; FRAME_LEN_MAX]; RECEIVE_FRAMES], lens: Deque::new(), oldest: 0 }
     }
@@ -311,6 +313,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    #[inline]
     const fn new() -> Self {
         Self { list: Vec::new(), bytes: Bytes::new(), lost: 0, watch: Watch::new() }
     }
@@ -398,6 +401,7 @@ struct Bytes {
 }
 
 impl Bytes {
+    #[inline]
     const fn new() -> Self {
         Self { content: [0; EFFECT_BYTES], len: 0 }
     }

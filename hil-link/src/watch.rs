@@ -36,6 +36,7 @@ pub struct Watch {
 
 impl Watch {
     /// Waits for nothing.
+    #[inline]
     pub(crate) const fn new() -> Self {
         Self { armed: None, is_reached: false, is_stopped: false }
     }

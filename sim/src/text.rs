@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3.
 pub(crate) fn percent_encode(bytes: &[u8], into: &mut String) {
+    into.reserve(bytes.len());
     for byte in bytes {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -17,6 +17,7 @@ pub struct ArrayFlash<const N: usize>([u8; N]);
 
 impl<const N: usize> ArrayFlash<N> {
     /// A flash that has been erased.
+    #[inline]
     pub const fn new() -> Self {
         Self([0xFF; N])
     }
@@ -38,6 +39,7 @@ impl<const N: usize> ArrayFlash<N> {
 }
 
 impl<const N: usize> Default for ArrayFlash<N> {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }

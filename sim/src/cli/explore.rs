@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 // Measures how long the command takes, and ends it when its time is up; nothing of it reaches a trace.
 use std::time::Instant as WallClock;
@@ -17,7 +17,7 @@ use super::run::{jobs_or_cores, wall_time};
 use super::screen::Screen;
 use super::{Exit, Trouble};
 use crate::explore::result::{Results, seeds_of};
-use crate::explore::{Explored, Explorer, Shrunk};
+use crate::explore::{Explorer, Shrunk};
 use crate::runner::Harness;
 use crate::timeline::{counted, spoken};
 
@@ -85,37 +85,33 @@ fn run_all(
     let next = AtomicU64::new(0);
     let started = WallClock::now();
     let is_over = || arguments.time.is_some_and(|time| wall_time(started) >= time);
-    let mut differing = Vec::new();
+    // Who has done a seed enters it here. A channel would wake its receiver for each, on a core that explores.
+    let shared = Mutex::new((results, screen, Vec::new()));
     thread::scope(|scope| {
-        let (sender, explored) = mpsc::channel::<(Explored, bool)>();
         for _ in 0..jobs_or_cores(arguments.jobs).min(seeds.len()) {
-            let (sender, next, seeds) = (sender.clone(), &next, &seeds);
-            let is_over = &is_over;
-            scope.spawn(move || {
+            scope.spawn(|| {
                 while !is_over() {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(seed) = usize::try_from(place).ok().and_then(|place| seeds.get(place)) else {
                         break;
                     };
                     let differs = arguments.check_determinism && explorer.hash(*seed) != explorer.hash(*seed);
-                    if sender.send((explorer.run(*seed), differs)).is_err() {
-                        break;
+                    let explored = explorer.run(*seed);
+                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (results, screen, differing) = &mut *shared;
+                    if differs {
+                        differing.push(*seed);
+                    }
+                    results.add(&explored);
+                    let (runs, found) = (results.runs, results.findings.len());
+                    if runs.is_multiple_of(64) {
+                        screen.progress(format_args!("{runs} of {} seeds, {found} fail ...", seeds.len()));
                     }
                 }
             });
         }
-        drop(sender);
-        for (explored, differs) in explored {
-            if differs {
-                differing.push(explored.seed);
-            }
-            results.add(&explored);
-            let (runs, found) = (results.runs, results.findings.len());
-            if runs.is_multiple_of(64) {
-                screen.progress(format_args!("{runs} of {} seeds, {found} fail ...", seeds.len()));
-            }
-        }
     });
+    let (.., mut differing) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     differing.sort_unstable();
     differing
 }

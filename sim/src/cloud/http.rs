@@ -11,6 +11,9 @@ const HEAD_LEN_MAX: usize = 8_192;
 /// A request's body, in bytes; the API takes small JSON objects.
 const BODY_LEN_MAX: usize = 16_384;
 
+/// A response without its body, so that the list of bytes need not grow.
+const HEAD_LEN_USUAL: usize = 128;
+
 /// One request, as far as the bytes of the connection can be used as they are.
 #[derive(PartialEq, Eq)]
 pub struct Request<'a> {
@@ -138,16 +141,17 @@ impl Response {
 
     /// Writes it out.
     pub fn write(&self, out: &mut Vec<u8>, keep_alive: bool) {
-        // Writing to a vector cannot fail.
-        let _ = write!(
-            out,
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
-            self.status,
-            reason(self.status),
-            self.content_type,
-            self.body.len(),
-            if keep_alive { "keep-alive" } else { "close" },
-        );
+        out.reserve(HEAD_LEN_USUAL + self.body.len());
+        // Writing to a vector cannot fail. Only numbers are formatted: phones ask every second.
+        let _ = write!(out, "HTTP/1.1 {} ", self.status);
+        for part in [reason(self.status), "\r\nContent-Type: ", self.content_type] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        let _ = write!(out, "\r\nContent-Length: {}", self.body.len());
+        let connection = if keep_alive { "keep-alive" } else { "close" };
+        for part in ["\r\nConnection: ", connection, "\r\n\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
         out.extend_from_slice(&self.body);
     }
 }

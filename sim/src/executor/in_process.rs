@@ -17,7 +17,7 @@ use crate::tls::{self, Channel};
 
 /// The firmware as a library call in this process.
 pub struct InProcess<A> {
-    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>, Channel>>,
+    platform: Box<TurnPlatform<ArrayFlash<FLASH_LEN>, Channel, Box<Queues>>>,
     device: Option<Box<Device<A>>>,
     application: fn() -> A,
     /// The authority that the device's TLS trusts (X.509, DER).
@@ -27,8 +27,10 @@ pub struct InProcess<A> {
 impl<A: Application> InProcess<A> {
     /// A device without power, its flash erased. `application` makes the product's code afresh at each boot.
     pub fn new(application: fn() -> A) -> Self {
-        // Made where it stays: queues and flash are too large to be moved about.
-        Self { platform: Box::default(), device: None, application, trust: None }
+        // The queues stay where they are made: they are too large to be moved about.
+        let queues = Box::new(const { Queues::new() });
+        let platform = TurnPlatform::with_queues(CutFlash::new(ArrayFlash::new()), queues);
+        Self { platform: Box::new(platform), device: None, application, trust: None }
     }
 }
 

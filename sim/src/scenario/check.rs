@@ -8,6 +8,7 @@ use super::credential::{Secret, Ssid};
 use super::error::Complaint;
 use super::expect::Expect;
 use super::flash::FlashChange;
+use super::flow;
 use super::link::{Between, Heal, LinkChange};
 use super::node::Node;
 use super::phone::{Configure, PhoneAction, PhoneChange, Provision, Request};
@@ -60,9 +61,14 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
 
 /// Reads and checks a list of steps of our own making, such as a scenario in this world could hold.
 pub(super) fn steps(text: &str, world: &At<World>) -> Result<Vec<Step>, Complaint> {
-    let mut options = serde_saphyr::Options::default();
-    options.with_snippet = false;
-    let steps: Vec<At<StepText>> = serde_saphyr::from_str_with_options(text, options)?;
+    let steps: Vec<At<StepText>> = match flow::items(text) {
+        Some(steps) => steps,
+        None => {
+            let mut options = serde_saphyr::Options::default();
+            options.with_snippet = false;
+            serde_saphyr::from_str_with_options(text, options)?
+        }
+    };
     steps.into_iter().map(|step| check_step(step, world)).collect()
 }
 

@@ -17,6 +17,7 @@ mod describe_router;
 mod error;
 mod expect;
 mod flash;
+mod flow;
 mod link;
 mod node;
 mod phone;
