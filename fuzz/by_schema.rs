@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::odd::YAML;
+
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../scenarios/scenario.schema.json")).expect("the schema is JSON")
 });
@@ -53,6 +55,8 @@ const TEXTS: [&str; 40] = [
     "\u{FEFF}",
     "0123456789abcdef0123456789abcdef0",
 ];
+/// Stands before the place of an oddity until the text is written; no schema has it.
+const ODD_MARK: char = '\u{E000}';
 /// How deep a value may be before only what it must have is written.
 const DEPTH_MAX: u32 = 6;
 
@@ -92,15 +96,22 @@ impl Writer {
         }
         lines.push("steps:".to_owned());
         lines.extend((0..=self.below(4)).map(|_| self.step()));
-        lines.join("\n") + "\n"
+        with_oddities(lines.join("\n") + "\n")
     }
 
     /// The line of one step.
     pub(crate) fn step(&mut self) -> String {
-        format!("  - {}", self.value(&SCHEMA["definitions"]["Step"], 0))
+        with_oddities(format!("  - {}", self.value(&SCHEMA["definitions"]["Step"], 0)))
+    }
+
+    fn oddity(&mut self) -> String {
+        format!("{ODD_MARK}{:02}", self.below(YAML.len()))
     }
 
     fn value(&mut self, node: &'static Value, depth: u32) -> Value {
+        if self.below(30) == 0 {
+            return json!(self.oddity());
+        }
         if self.below(50) == 0 {
             let wrong =
                 [Value::Null, json!([]), json!({}), json!(-1), json!(0), json!("x"), json!(true), json!(1.5)];
@@ -151,6 +162,9 @@ impl Writer {
                 object.insert(key.clone(), self.value(node, depth + 1));
             }
         }
+        if self.below(30) == 0 {
+            object.insert(self.oddity(), json!("x"));
+        }
         for (_, node) in node["patternProperties"].as_object().into_iter().flatten() {
             object.insert(format!("V{}", self.below(300)), self.value(node, depth + 1));
         }
@@ -172,4 +186,15 @@ impl Writer {
             [least, least.saturating_sub(1), most, most.saturating_add(1), least.midpoint(most), 1, 7];
         json!(numbers[self.below(numbers.len())])
     }
+}
+
+/// Puts the oddities where their marks are: without quotation marks, and as keys with the space that they need.
+fn with_oddities(mut text: String) -> String {
+    if text.contains(ODD_MARK) {
+        for (number, odd) in YAML.iter().enumerate() {
+            let mark = format!("\"{ODD_MARK}{number:02}\"");
+            text = text.replace(&format!("{mark}:"), &format!("{odd} : ")).replace(&mark, odd);
+        }
+    }
+    text
 }

@@ -3,6 +3,9 @@
 
 #[path = "../by_schema.rs"]
 mod by_schema;
+#[path = "../odd.rs"]
+#[expect(dead_code, reason = "other languages")]
+mod odd;
 
 use by_schema::Writer;
 
@@ -10,9 +13,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NA
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut writer = Writer::new(seed);
-    let written = match writer.below(4) {
+    let written = match writer.below(5) {
         0 => Some(writer.file()),
-        1 => change_steps(&String::from_utf8_lossy(&data[..size]), &mut writer),
+        1 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 5, &odd::YAML),
+        2 => change_steps(&String::from_utf8_lossy(&data[..size]), &mut writer),
         _ => None,
     };
     match written.filter(|text| text.len() <= max_size) {
