@@ -294,7 +294,7 @@ mod tests {
         is_so: Option<bool>,
         list: Option<Vec<String>>,
         kind: Option<Kind>,
-        inner: Option<Box<Sample>>,
+        inner: Option<Box<Self>>,
     }
 
     #[derive(PartialEq, Eq, Debug, Deserialize)]
