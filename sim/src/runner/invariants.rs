@@ -9,7 +9,7 @@ use firmware_core::trace::{Event, State};
 use super::build::{Stage, passphrase_of, ssid};
 use crate::scenario::{Arm, Armed, FlashChange, PhoneAction, Scenario, Verb};
 use crate::trace::What;
-use crate::world::NodeId;
+use crate::world::{BROADCASTS_MAX, NodeId};
 
 /// Something that must always be so.
 #[derive(PartialEq, Eq, Debug)]
@@ -60,9 +60,14 @@ pub const CAN_BE_SET_UP: Invariant = Invariant {
     name: "can-be-set-up",
     sentence: "once nothing is at fault any more, a user with the right password gets her device online",
 };
+/// A device in its home network.
+pub const NO_STORM: Invariant = Invariant {
+    name: "no-storm",
+    sentence: "a device sends its home network at most 60 broadcasts in ten seconds, whatever it is answered",
+};
 
 /// All of them.
-pub const ALL: [&Invariant; 8] = [
+pub const ALL: [&Invariant; 9] = [
     &NO_SECRET_TOLD,
     &STORED_WAS_SENT,
     &VALID_SURVIVES,
@@ -71,6 +76,7 @@ pub const ALL: [&Invariant; 8] = [
     &WRITABLE_AGAIN,
     &EMPTY_TELLS_NOTHING,
     &CAN_BE_SET_UP,
+    &NO_STORM,
 ];
 
 impl Invariant {
@@ -186,6 +192,13 @@ impl Stage {
         }
         guard.trace_seen = entries.len();
         has_been
+    }
+
+    /// Judges what devices have sent.
+    pub(super) fn check_storm(&self) -> Result<(), Broken> {
+        let Some(index) = self.world.storming else { return Ok(()) };
+        let name = self.world.trace.name(NodeId::Device(index));
+        Err(NO_STORM.broken(format!("{name} sends more than {BROADCASTS_MAX}")))
     }
 
     /// Flash without a configuration must not tell one.

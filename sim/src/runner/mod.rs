@@ -378,6 +378,7 @@ impl<'a> Runner<'a> {
             match self.stage.world.step(limit)? {
                 world::Step::Happened => {
                     self.stage.note_flash()?;
+                    self.stage.check_storm()?;
                     self.fire_armed()?;
                 }
                 world::Step::LimitReached | world::Step::NothingPending => return Ok(done(&mut self.stage)),

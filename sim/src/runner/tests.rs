@@ -1,4 +1,5 @@
 use firmware_core::config::Ssid;
+use firmware_core::hal::ResetCause;
 
 use super::*;
 use crate::executor::{Executor, ExecutorError, InProcess};
@@ -91,4 +92,19 @@ fn a_router_that_refuses_is_asked_a_few_times_a_round() {
     let is_refusal = |what: &What| matches!(what, What::Router(router::Event::LeaseRefused { .. }));
     let refusals = outcome.trace.entries().iter().filter(|entry| is_refusal(&entry.what)).count();
     assert!((2..=10).contains(&refusals), "{refusals} times");
+}
+
+#[test]
+fn a_device_that_storms_ends_the_run() {
+    let scenario = Scenario::parse("story.yaml", STORY).unwrap_or_else(|error| panic!("{error}"));
+    let stage = Stage::build(&Sim, &scenario, &Harness::EXAMPLE, DEFAULT_SEED);
+    let mut stage = stage.unwrap_or_else(|error| panic!("{error}"));
+    stage.world.power_on(0, ResetCause::PowerOn);
+    stage.world.storming = Some(0);
+    let mut look = |_: &mut Stage| true;
+    let mut runner = Runner::new(&scenario, stage, &mut look);
+    let error = runner.wait(Duration::from_secs(1)).expect_err("it storms");
+    assert!(
+        matches!(error, StepError::Broken(Broken { invariant, .. }) if *invariant == invariants::NO_STORM)
+    );
 }

@@ -51,6 +51,12 @@ impl World {
             recent.push(SentFrame { at, sender: from, port, bytes: frame.clone() });
         }
         let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
+        if destination.is_broadcast()
+            && let NodeId::Device(index) = from
+            && self.devices.get_mut(index).is_some_and(|device| device.is_storm(at, &frame))
+        {
+            self.storming = Some(index);
+        }
         let mut receivers = std::mem::take(&mut self.receivers);
         receivers.clear();
         let latency = match port {

@@ -25,6 +25,12 @@ const PROGRAM_TIME: Duration = Duration::from_micros(700);
 /// Polls in a row that a device may ask for without time passing.
 const POLLS_MAX: u32 = 1_000;
 
+/// Broadcasts that a device may send its home network in a time of [`STORM_TIME`]: DHCP asks every three seconds, ARP once
+/// a second, and both again after each association.
+pub const BROADCASTS_MAX: u32 = 60;
+/// Broadcasts are counted for so long.
+const STORM_TIME: Duration = Duration::from_secs(10);
+
 /// Whether a device has power, and what it does with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Power {
@@ -69,6 +75,8 @@ pub struct DeviceNode {
     cuts: u32,
     /// How many steps its flash had done when somebody last looked at it.
     flash_seen_at: u64,
+    /// How many broadcasts it has sent as a station, and since when.
+    broadcasts: (u32, Instant),
 }
 
 impl DeviceNode {
@@ -101,6 +109,7 @@ impl DeviceNode {
             is_button_down: false,
             cuts: 0,
             flash_seen_at: 0,
+            broadcasts: (0, Instant::ZERO),
         }
     }
 
@@ -169,6 +178,19 @@ impl DeviceNode {
     pub(crate) fn has_changed_flash(&mut self) -> bool {
         let steps = self.executor.flash_state().steps;
         std::mem::replace(&mut self.flash_seen_at, steps) != steps
+    }
+
+    /// Counts a broadcast; returns whether it is one too many. Those of its own access point are answers to phones.
+    pub(super) fn is_storm(&mut self, at: Instant, frame: &[u8]) -> bool {
+        if frame.get(6..12) != Some(self.mac.as_bytes()) {
+            return false;
+        }
+        let (count, since) = &mut self.broadcasts;
+        if at >= *since + STORM_TIME {
+            (*count, *since) = (0, at);
+        }
+        *count += 1;
+        *count > BROADCASTS_MAX
     }
 
     /// Lets the supply sag when the radio is next switched on.

@@ -39,7 +39,7 @@ pub use carry::SentFrame;
 pub use clock::Clock;
 use device::Follow;
 pub(crate) use device::flash_time;
-pub use device::{DeviceNode, Power};
+pub use device::{BROADCASTS_MAX, DeviceNode, Power};
 pub use error::WorldError;
 pub use guest::Guest;
 use link::Link;
@@ -120,6 +120,8 @@ pub struct World {
     receivers: Vec<NodeId>,
     follow: Vec<Follow>,
     error: Option<WorldError>,
+    /// The device that has sent more broadcasts than [`BROADCASTS_MAX`] allows, if one has.
+    pub(crate) storming: Option<usize>,
     /// The frames that have been sent since somebody looked, where somebody does.
     pub(crate) recent: Option<Vec<SentFrame>>,
     /// Every frame, where somebody wants to see them. A pointer, because mostly nobody does.
@@ -150,6 +152,7 @@ impl World {
             receivers: Vec::new(),
             follow: Vec::new(),
             error: None,
+            storming: None,
             recent: None,
             capture: None,
         }

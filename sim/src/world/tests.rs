@@ -4,6 +4,7 @@ use firmware_core::trace::Event as DeviceEvent;
 
 use super::link::Way;
 use super::*;
+use crate::actor::Port;
 use crate::executor::InProcess;
 use crate::runner::{BoxedApplication, Harness, Outcome, run};
 use crate::scenario::{DEFAULT_PRODUCT, Scenario};
@@ -189,4 +190,25 @@ fn a_partition_from_the_access_point_is_one_from_its_other_stations() {
     }
     world.partition(home, node(0));
     assert!(passes(&world, node(0), home), "the access point itself is no relay");
+}
+
+/// Lets the device send so many broadcasts from this address, so many milliseconds apart; returns whether that is a storm.
+fn storms(from: [u8; 6], count: i64, apart_ms: i64) -> bool {
+    let mut world = lonely_device();
+    for number in 0..count {
+        let mut frame = vec![0xFF; 6];
+        frame.extend(from);
+        world.send(Instant::from_millis(number * apart_ms), NodeId::Device(0), Port::Air, frame);
+    }
+    world.storming == Some(0)
+}
+
+#[test]
+fn a_storm_is_more_broadcasts_than_a_station_has_use_for() {
+    let [station, own_ap] = [[0x24, 0x0A, 0xC4, 0, 1, 0x10], [0x24, 0x0A, 0xC4, 0, 1, 0x11]];
+    assert!(!storms(station, 60, 1));
+    assert!(storms(station, 61, 1));
+    assert!(!storms(station, 600, 180));
+    assert!(storms(station, 600, 150));
+    assert!(!storms(own_ap, 600, 1));
 }
