@@ -127,8 +127,10 @@ pub(crate) const TOML: [&str; 32] = [
 
 /// The text with one of these in the place of some value. `seed` decides which, and where.
 pub(crate) fn with_odd_value(text: &str, seed: u32, oddities: &[&str]) -> Option<String> {
-    let before_value = |c: char| matches!(c, ':' | '=' | '[' | ',' | '-' | '{');
-    let places: Vec<usize> = text.match_indices(before_value).map(|(at, mark)| at + mark.len()).collect();
+    // JSON as it is mostly written has no space behind its marks.
+    let marks = [": ", ":", "= ", "- ", ", ", ",", "[", "{"];
+    let places: Vec<usize> =
+        marks.iter().flat_map(|mark| text.match_indices(mark).map(|(at, mark)| at + mark.len())).collect();
     let seed = usize::try_from(seed).ok()?;
     let at = *places.get(seed % places.len().max(1))?;
     let odd = oddities.get(seed / places.len() % oddities.len())?;

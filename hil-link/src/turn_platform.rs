@@ -34,14 +34,6 @@ pub struct Wire<Q = Queues> {
     dead: bool,
 }
 
-impl<F: MultiwriteNorFlash + Default, S: Default> Default for TurnPlatform<F, S> {
-    /// A platform with a new flash and empty queues.
-    #[inline]
-    fn default() -> Self {
-        Self::new(CutFlash::new(F::default()))
-    }
-}
-
 impl<F: MultiwriteNorFlash, S: Default> TurnPlatform<F, S> {
     /// A platform with this flash and empty queues.
     #[inline]

@@ -118,7 +118,7 @@ pub enum Command {
     Query(Query),
     /// Leaves the access point.
     Leave,
-    /// Asks the cloud every second until the device is online.
+    /// Asks the cloud until the device is online: every second, and every five after half a minute.
     WaitOnline {
         /// How long.
         limit: Duration,

@@ -42,7 +42,7 @@ pub enum PhoneAction {
     Parallel(Parallel),
     /// Asks the device's name server.
     Lookup(Lookup),
-    /// Asks the cloud once a second until the device is online.
+    /// Asks the cloud until the device is online: once a second, and every five seconds after half a minute.
     WaitOnline,
     /// Names the device in the cloud.
     Rename(String),
