@@ -125,6 +125,15 @@ macro_rules! numbers {
     };
 }
 
+/// Nothing in the language has fractions.
+macro_rules! fractions {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
+            Err(NotPlain)
+        })*
+    };
+}
+
 impl<'de> de::Deserializer<'de> for &mut Flow<'de> {
     type Error = NotPlain;
 
@@ -157,6 +166,8 @@ impl<'de> de::Deserializer<'de> for &mut Flow<'de> {
             _ => Err(NotPlain),
         }
     }
+
+    fractions! { deserialize_f32 deserialize_f64 }
 
     numbers! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
     deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 }
@@ -222,7 +233,7 @@ impl<'de> de::Deserializer<'de> for &mut Flow<'de> {
     }
 
     forward_to_deserialize_any! {
-        i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
 }
 
