@@ -25,7 +25,7 @@ const PROGRAM_TIME: Duration = Duration::from_micros(700);
 /// Polls in a row that a device may ask for without time passing.
 const POLLS_MAX: u32 = 1_000;
 
-/// Broadcasts that a device may send its home network in a time of [`STORM_TIME`]: DHCP asks every three seconds, ARP once
+/// Broadcasts that a device may send its home network in ten seconds: DHCP asks every three seconds, ARP once
 /// a second, and both again after each association.
 pub const BROADCASTS_MAX: u32 = 60;
 /// Broadcasts are counted for so long.
