@@ -53,7 +53,7 @@ impl World {
         let Some(destination) = frame.first_chunk::<6>().map(|bytes| EthernetAddress(*bytes)) else { return };
         if destination.is_broadcast()
             && let NodeId::Device(index) = from
-            && self.devices.get_mut(index).is_some_and(|device| device.is_storm(at, &frame))
+            && self.devices.get_mut(index).is_some_and(|device| device.note_broadcast(at, &frame))
         {
             self.storming = Some(index);
         }

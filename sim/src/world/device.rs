@@ -181,7 +181,7 @@ impl DeviceNode {
     }
 
     /// Counts a broadcast; returns whether it is one too many. Those of its own access point are answers to phones.
-    pub(super) fn is_storm(&mut self, at: Instant, frame: &[u8]) -> bool {
+    pub(super) fn note_broadcast(&mut self, at: Instant, frame: &[u8]) -> bool {
         if frame.get(6..12) != Some(self.mac.as_bytes()) {
             return false;
         }
