@@ -112,7 +112,6 @@ impl Net {
         retry.initial_request_timeout = DHCP_RETRY;
         retry.request_retries = DHCP_REQUESTS;
         dhcp.set_retry_config(retry);
-        dhcp.set_ignore_naks(true);
         let spread = u16::try_from(seed % 16_000).unwrap_or(0);
         Self {
             mac,

@@ -543,3 +543,23 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cloud_is_asked_often_at_first_and_once_more_at_the_end() {
+        let began_at = Instant::from_secs(100);
+        let wait = OnlineWait { began_at, give_up_at: began_at + ONLINE_LIMIT };
+        let next_ms = |after_ms| {
+            let next = wait.next_at(began_at + Duration::from_millis(after_ms))?;
+            Some((next - began_at).total_millis())
+        };
+        assert_eq!(next_ms(0), Some(1_000));
+        assert_eq!(next_ms(29_999), Some(30_999));
+        assert_eq!(next_ms(30_000), Some(35_000));
+        assert_eq!(next_ms(117_000), Some(120_000));
+        assert_eq!(next_ms(120_000), None);
+    }
+}

@@ -88,7 +88,7 @@ impl<'de> Flow<'de> {
             [first, ..] => first.is_ascii_alphanumeric() || *first == b'/',
             [] => false,
         };
-        // A port behind a colon, or the end of a mark with something that is no space behind it.
+        // A colon without a space behind it, as before a port, belongs to the word: not so plain any more.
         let ends = rest.starts_with([',', '}', ']']) || rest.starts_with(": ") || rest.is_empty();
         if !begins || !ends || word.contains("  ") {
             return Err(NotPlain);
@@ -181,8 +181,8 @@ impl<'de> de::Deserializer<'de> for &mut Flow<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
-        let is_something = self.next_is('{') || self.next_is('[') || !self.rest.starts_with("null");
-        if is_something { visitor.visit_some(self) } else { Err(NotPlain) }
+        // What is written as nothing is an error that the library words.
+        if self.rest.starts_with("null") { Err(NotPlain) } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(

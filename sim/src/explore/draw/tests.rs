@@ -3,16 +3,23 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::scenario::{Scenario, schema};
 
+const HEAD: &str =
+    "format: 1\ntitle: T\nworld:\n  routers: [{ name: home, ssid: H, password: correct horse }]\nsteps:\n";
+
+/// Somebody of every kind.
+fn world() -> World {
+    let scenario = Scenario::parse("story.yaml", &format!("{HEAD}  - power: on\n"));
+    scenario.unwrap_or_else(|error| panic!("{error}")).world
+}
+
 /// Every kind is a step that the language takes, and a seed always draws the same.
 #[test]
 fn what_is_drawn_can_be_written_in_a_scenario() {
-    let head = "format: 1\ntitle: T\nworld:\n  routers: [{ name: home, ssid: H, password: correct horse }]\nsteps:\n";
-    let world = Scenario::parse("story.yaml", &format!("{head}  - power: on\n"));
-    let world = world.unwrap_or_else(|error| panic!("{error}")).world;
+    let world = world();
     let mut dice = Dice(SplitMix64::new(1));
     for kind in KINDS.into_iter().cycle().take(40 * KINDS.len()) {
         let step = kind.draw(&world, &mut dice).expect("there is somebody of every kind");
-        Scenario::parse("story.yaml", &format!("{head}{step}\n")).unwrap_or_else(|error| panic!("{error}"));
+        Scenario::parse("story.yaml", &format!("{HEAD}{step}\n")).unwrap_or_else(|error| panic!("{error}"));
     }
     for seed in 0..100 {
         let steps = Plan::draw(&world, seed).steps;
@@ -40,11 +47,7 @@ const NOT_DRAWN: [(&str, &str); 12] = [
 /// Whatever somebody can arm, chance can: a new key of the language is drawn, or stands above with its reason.
 #[test]
 fn every_change_of_the_language_is_drawn() {
-    let world = Scenario::parse(
-        "story.yaml",
-        "format: 1\ntitle: T\nworld:\n  routers: [{ name: home, ssid: H, password: correct horse }]\nsteps:\n  - power: on\n",
-    );
-    let world = world.unwrap_or_else(|error| panic!("{error}")).world;
+    let world = world();
     let drawn: String = (0..4_000).flat_map(|seed| Plan::draw(&world, seed).steps).collect();
     let is_mark = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     let drawn: BTreeSet<&str> = drawn.split(is_mark).collect();
