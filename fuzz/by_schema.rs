@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::chance::Chance;
 use crate::odd::YAML;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -62,27 +63,17 @@ const DEPTH_MAX: u32 = 6;
 
 /// Writes pieces of scenarios. The same seed writes the same.
 pub(crate) struct Writer {
-    chance: u64,
+    chance: Chance,
 }
 
 impl Writer {
     pub(crate) fn new(seed: u32) -> Self {
-        Self { chance: u64::from(seed) }
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.chance;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        Self { chance: Chance::new(seed) }
     }
 
     /// A number below `end`, or 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.next() % end).unwrap_or(0)
+        self.chance.below(end)
     }
 
     /// A whole file.
@@ -120,6 +111,10 @@ impl Writer {
         if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
             return self.value(&SCHEMA["definitions"][name], depth);
         }
+        // Where a choice stands beside properties, it says which of them must be there.
+        if node["properties"].is_object() {
+            return self.object(node, depth);
+        }
         for choice in ["allOf", "oneOf", "anyOf"] {
             if let Some(nodes) = node[choice].as_array().filter(|nodes| !nodes.is_empty()) {
                 let chosen = self.below(nodes.len());
@@ -149,16 +144,19 @@ impl Writer {
     }
 
     fn object(&mut self, node: &'static Value, depth: u32) -> Value {
-        let required: Vec<&str> =
-            node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let choices = node["oneOf"].as_array().map_or(&[][..], Vec::as_slice);
+        let chosen = choices.get(self.below(choices.len())).unwrap_or(&Value::Null);
+        let needed: Vec<&str> = required(node).chain(required(chosen)).collect();
+        let rivals: Vec<&str> = choices.iter().flat_map(required).collect();
         let properties = node["properties"].as_object();
         let count = properties.map_or(0, Map::len);
         // One of many, mostly: who asks for all at once is told of the first that is wrong.
         let wanted = self.below(count);
         let mut object = Map::new();
         for (place, (key, node)) in properties.into_iter().flatten().enumerate() {
-            let is_extra = depth < DEPTH_MAX && (place == wanted || self.below(6) == 0);
-            if required.contains(&key.as_str()) || is_extra {
+            let is_rival = rivals.contains(&key.as_str());
+            let is_extra = if is_rival { self.below(40) == 0 } else { place == wanted || self.below(6) == 0 };
+            if needed.contains(&key.as_str()) || (is_extra && depth < DEPTH_MAX) {
                 object.insert(key.clone(), self.value(node, depth + 1));
             }
         }
@@ -185,6 +183,85 @@ impl Writer {
         let numbers =
             [least, least.saturating_sub(1), most, most.saturating_add(1), least.midpoint(most), 1, 7];
         json!(numbers[self.below(numbers.len())])
+    }
+}
+
+fn required(node: &'static Value) -> impl Iterator<Item = &'static str> {
+    node["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// A file for every value that the schema knows, with as little else as must be, and where the value stands in it.
+pub(crate) fn every_place() -> Vec<(String, usize)> {
+    let mut texts = Vec::new();
+    for (key, node) in SCHEMA["properties"].as_object().into_iter().flatten() {
+        for value in every(node, &[]) {
+            texts.push(match key.as_str() {
+                "steps" => format!("format: 1\ntitle: T\nsteps: {value}\n"),
+                "format" => format!("format: {value}\ntitle: T\nsteps:\n  - wait: 1s\n"),
+                "title" => format!("format: 1\ntitle: {value}\nsteps:\n  - wait: 1s\n"),
+                other => format!("format: 1\ntitle: T\n{other}: {value}\nsteps:\n  - wait: 1s\n"),
+            });
+        }
+    }
+    let places = texts.iter().map(|text| text.find(ODD_MARK).unwrap_or(0));
+    places.zip(&texts).map(|(at, text)| (text.replace(ODD_MARK, ""), at)).collect()
+}
+
+/// The value with a mark before each value in it, one after the other; nothing that is already `above`.
+fn every(node: &'static Value, above: &[&'static str]) -> Vec<String> {
+    if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        if above.contains(&name) {
+            return vec![format!("{ODD_MARK}{}", least(node))];
+        }
+        return every(&SCHEMA["definitions"][name], &[above, &[name]].concat());
+    }
+    let Some(properties) = node["properties"].as_object() else {
+        let choices =
+            ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|choice| node[choice].as_array()).flatten();
+        let mut values: Vec<String> = choices.flat_map(|node| every(node, above)).collect();
+        if let Some(items) = node.get("items") {
+            values.extend(every(items, above).iter().map(|item| format!("[{item}]")));
+        }
+        if values.is_empty() || node["type"] == "array" {
+            values.push(format!("{ODD_MARK}{}", least(node)));
+        }
+        return values;
+    };
+    let choices = || node["oneOf"].as_array().into_iter().flatten();
+    let mut values = vec![format!("{ODD_MARK}null")];
+    for (key, property) in properties {
+        let choice = choices().find(|choice| required(choice).any(|name| name == key)).or(choices().next());
+        let others = required(node).chain(choice.into_iter().flat_map(required)).filter(|name| name != key);
+        let before: String =
+            others.map(|name| format!("\"{name}\": {}, ", least(&properties[name]))).collect();
+        values.extend(every(property, above).iter().map(|value| format!("{{{before}\"{key}\": {value}}}")));
+    }
+    values
+}
+
+/// A value with as little as it must have.
+fn least(node: &'static Value) -> String {
+    if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return least(&SCHEMA["definitions"][name]);
+    }
+    if let Some(properties) = node["properties"].as_object() {
+        let names = required(node).chain(required(&node["oneOf"][0]));
+        let members: Vec<String> =
+            names.map(|name| format!("\"{name}\": {}", least(&properties[name]))).collect();
+        return format!("{{{}}}", members.join(", "));
+    }
+    let choice = ["allOf", "oneOf", "anyOf"].into_iter().find_map(|choice| node[choice].get(0));
+    let example = ["enum", "examples"].into_iter().find_map(|list| node[list].get(0)).or(node.get("const"));
+    match (choice, example, node["type"].as_str().or(node["type"][0].as_str())) {
+        (Some(choice), _, _) => least(choice),
+        (None, Some(example), _) => example.to_string(),
+        (None, None, Some("array")) => format!("[{}]", least(&node["items"])),
+        (None, None, Some("object")) => "{}".to_owned(),
+        (None, None, Some("integer" | "number")) => {
+            node.get("minimum").map_or("1".to_owned(), Value::to_string)
+        }
+        (None, None, Some("boolean")) => "true".to_owned(),
+        _ => "5s".to_owned(),
     }
 }
 

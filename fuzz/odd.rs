@@ -1,6 +1,9 @@
 //! Values that a language allows and that mostly should not be there: whoever reads it has code for each of them, and
 //! some of it once for every type. Bytes that change one at a time seldom become one.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 /// What YAML can say in the place of a value, and mostly should not: the reader has code for each, once for every type.
 pub(crate) const YAML: [&str; 48] = [
     "null",
@@ -125,15 +128,101 @@ pub(crate) const TOML: [&str; 32] = [
     r#""open"#,
 ];
 
+/// What may stand before a value in YAML: a tag, an anchor, a mark of a list or of a text in lines.
+const BEFORE: [&str; 10] =
+    ["!!str ", "!!int ", "!!map ", "!!seq ", "!x ", "&a ", "? ", "- ", "|\n      ", ">-\n      "];
+
+/// Which part of the text an oddity takes.
+#[derive(Clone, Copy)]
+enum Part {
+    /// All up to the next mark.
+    Value,
+    /// All up to the next colon.
+    Key,
+    /// None: it stands before.
+    Nothing,
+}
+
 /// The text with one of these in the place of some value. `seed` decides which, and where.
 pub(crate) fn with_odd_value(text: &str, seed: u32, oddities: &[&str]) -> Option<String> {
-    // JSON as it is mostly written has no space behind its marks.
-    let marks = [": ", ":", "= ", "- ", ", ", ",", "[", "{"];
-    let places: Vec<usize> =
-        marks.iter().flat_map(|mark| text.match_indices(mark).map(|(at, mark)| at + mark.len())).collect();
+    let places = places(text);
     let seed = usize::try_from(seed).ok()?;
     let at = *places.get(seed % places.len().max(1))?;
     let odd = oddities.get(seed / places.len() % oddities.len())?;
-    let value = text[at..].find([',', '}', ']', '\n']).map_or(text.len(), |len| at + len);
-    Some(format!("{} {odd}{}", &text[..at], &text[value..]))
+    Some(with_odd_at(text, at, odd, Part::Value))
+}
+
+/// Where values and keys begin.
+pub(crate) fn places(text: &str) -> Vec<usize> {
+    // JSON as it is mostly written has no space behind its marks.
+    let marks = [":", "=", "- ", ",", "[", "{"];
+    let behind = marks.iter().flat_map(|mark| text.match_indices(mark).map(|(at, mark)| at + mark.len()));
+    let places: BTreeSet<usize> =
+        behind.map(|at| text[at..].find(|c| c != ' ').map_or(text.len(), |spaces| at + spaces)).collect();
+    places.into_iter().collect()
+}
+
+fn with_odd_at(text: &str, at: usize, odd: &str, part: Part) -> String {
+    let (before, rest) = text.split_at(at);
+    let ends: &[char] = match part {
+        Part::Value => &[',', '}', ']', '\n'],
+        Part::Key => &[':', '='],
+        Part::Nothing => return format!("{before}{odd}{rest}"),
+    };
+    let len = rest.find(ends).unwrap_or(rest.len());
+    let space = if before.ends_with(' ') { "" } else { " " };
+    format!("{before}{space}{odd}{}", &rest[len..])
+}
+
+/// A text, the oddities of its language, and where to put them.
+pub(crate) type Text = (String, &'static [&'static str], Vec<usize>);
+
+/// Every oddity in every place of some texts, one after the other: by chance alone the last of them comes too late.
+pub(crate) struct Walk {
+    texts: Vec<Text>,
+    text: usize,
+    place: usize,
+    oddity: usize,
+}
+
+impl Walk {
+    pub(crate) fn new(texts: Vec<Text>) -> Self {
+        Self { texts, text: 0, place: 0, oddity: 0 }
+    }
+
+    /// The number of the next text, and the text; nothing at the end.
+    pub(crate) fn next(&mut self) -> Option<(usize, String)> {
+        let (nr, (text, oddities, places)) = loop {
+            let text = self.texts.get(self.text)?;
+            if self.place < text.2.len() {
+                break (self.text, text);
+            }
+            (self.text, self.place) = (self.text + 1, 0);
+        };
+        let count = oddities.len();
+        let (odd, part) = match self.oddity {
+            value if value < count => (oddities[value], Part::Value),
+            key if key < 2 * count => (oddities[key - count], Part::Key),
+            before => (BEFORE[before - 2 * count], Part::Nothing),
+        };
+        let changed = with_odd_at(text, places[self.place], odd, part);
+        self.oddity += 1;
+        if self.oddity == 2 * count + BEFORE.len() {
+            (self.place, self.oddity) = (self.place + 1, 0);
+        }
+        Some((nr, changed))
+    }
+}
+
+/// The texts of all files in a folder of this repository and below, by name; none where the repository is not.
+pub(crate) fn files_of(folder: &str) -> Vec<Vec<u8>> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut paths = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() { folders.push(path) } else { paths.push(path) }
+        }
+    }
+    paths.sort();
+    paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
 }

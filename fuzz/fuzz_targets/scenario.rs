@@ -1,13 +1,22 @@
 #![no_main]
 //! Beside what the fuzzer does with bytes, whole steps and files are written by the schema.
 
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex};
+
 #[path = "../by_schema.rs"]
 mod by_schema;
+#[path = "../chance.rs"]
+mod chance;
 #[path = "../odd.rs"]
 #[expect(dead_code, reason = "other languages")]
 mod odd;
 
 use by_schema::Writer;
+use odd::{Text, Walk, YAML};
+
+/// Every oddity in every place of all cases and of the schema.
+static WALK: LazyLock<Mutex<Walk>> = LazyLock::new(|| Mutex::new(Walk::new(texts())));
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NAME"), bytes));
 
@@ -16,7 +25,9 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
     let written = match writer.below(6) {
         0 => Some(writer.file()),
         // Whoever reads a file stops at the first thing that is wrong, so that one that is right says most.
-        1 | 2 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 6, &odd::YAML),
+        1 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 6, &YAML),
+        2 | 3 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
+        2 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 6, &YAML),
         3 => change_steps(&String::from_utf8_lossy(&data[..size]), &mut writer),
         _ => None,
     };
@@ -28,6 +39,37 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
         None => libfuzzer_sys::fuzzer_mutate(data, size, max_size),
     }
 });
+
+/// Whatever the schema has, then what stands before the steps in each case, with one step, and each step of a case with as
+/// little as a file must have: no step twice that differs in numbers alone.
+fn texts() -> Vec<Text> {
+    let mut known = BTreeSet::new();
+    let mut texts: Vec<Text> =
+        by_schema::every_place().into_iter().map(|(text, at)| (text, &YAML[..], vec![at])).collect();
+    for case in odd::files_of("../scenarios/cases") {
+        let case = String::from_utf8_lossy(&case).into_owned();
+        let Some((head, steps)) = case.split_once("\nsteps:\n") else { continue };
+        let head =
+            head.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+        let steps = steps.split_inclusive("\n").fold(Vec::<String>::new(), |mut steps, line| {
+            match steps.last_mut() {
+                Some(step) if !line.starts_with("  - ") => step.push_str(line),
+                _ => steps.push(line.to_owned()),
+            }
+            steps
+        });
+        let heads = steps.first().map(|step| format!("{head}\nsteps:\n{step}"));
+        for text in
+            heads.into_iter().chain(steps.iter().map(|step| format!("format: 1\ntitle: T\nsteps:\n{step}")))
+        {
+            if known.insert(text.replace(|c: char| c.is_ascii_digit(), "")) {
+                let places = odd::places(&text);
+                texts.push((text, &YAML[..], places));
+            }
+        }
+    }
+    texts
+}
 
 /// The same file with a step more, another one, or one less.
 fn change_steps(text: &str, writer: &mut Writer) -> Option<String> {

@@ -1,21 +1,54 @@
 #![no_main]
 //! Beside what the fuzzer does with bytes, values are changed to others that the file's language has.
 
+use std::sync::{LazyLock, Mutex};
+
 #[path = "../odd.rs"]
 mod odd;
+
+use odd::Walk;
+
+/// The kinds of files of the corpus, and every oddity in every place of each.
+static WALK: LazyLock<Mutex<(Vec<u8>, Walk)>> = LazyLock::new(|| {
+    let (kinds, texts) = odd::files_of("corpus/wokwi_file")
+        .iter()
+        .filter_map(|file| text_of(file))
+        .map(|(kind, text)| (kind, (text.to_owned(), oddities(kind), odd::places(text))))
+        .unzip();
+    Mutex::new((kinds, Walk::new(texts)))
+});
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NAME"), bytes));
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let (kind, text) = data[..size].split_first().map_or((0, None), |(kind, text)| (*kind, Some(text)));
-    // The first byte chooses the language, as in the check.
-    let oddities: &[&str] = [&odd::TOML[..], &odd::JSON, &odd::YAML][usize::from(kind % 3)];
-    let text = text.and_then(|text| std::str::from_utf8(text).ok()).filter(|_| seed % 2 == 0);
-    match text.and_then(|text| odd::with_odd_value(text, seed / 2, oddities)) {
-        Some(text) if text.len() < max_size => {
+    let changed = match seed % 4 {
+        0 => walk(),
+        1 => text_of(&data[..size])
+            .and_then(|(kind, text)| Some((kind, odd::with_odd_value(text, seed / 4, oddities(kind))?))),
+        _ => None,
+    };
+    match changed {
+        Some((kind, text)) if text.len() < max_size => {
+            data[0] = kind;
             data[1..=text.len()].copy_from_slice(text.as_bytes());
             text.len() + 1
         }
         _ => libfuzzer_sys::fuzzer_mutate(data, size, max_size),
     }
 });
+
+fn walk() -> Option<(u8, String)> {
+    let (kinds, walk) = &mut *WALK.lock().ok()?;
+    let (nr, text) = walk.next()?;
+    Some((kinds[nr], text))
+}
+
+fn text_of(bytes: &[u8]) -> Option<(u8, &str)> {
+    let (kind, text) = bytes.split_first()?;
+    Some((*kind, std::str::from_utf8(text).ok()?))
+}
+
+/// The first byte chooses the language, as in the check.
+fn oddities(kind: u8) -> &'static [&'static str] {
+    [&odd::TOML[..], &odd::JSON, &odd::YAML][usize::from(kind % 3)]
+}

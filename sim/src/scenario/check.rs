@@ -51,7 +51,8 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
         return Err(Complaint::at(&title, "the title is empty", "say in a few words what happens"));
     }
     let product = check_product(product)?;
-    check_world(&world)?;
+    // The name of an actor that has none in the file stands nowhere.
+    check_world(&world).map_err(|complaint| complaint.or_at(&world))?;
     if steps.is_empty() {
         return Err(Complaint::at(&steps, "there are no steps", "the first is usually `- power: on`"));
     }
@@ -91,7 +92,7 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
         .chain(clouds.iter().map(|cloud| &cloud.name))
         .chain(devices.iter().map(|device| &device.name))
         .chain(phones.iter().map(|phone| &phone.name));
-    check_unique(names, "name").map_err(|complaint| complaint.or_at(world))?;
+    check_unique(names, "name")?;
     // A default host stands where its cloud's name stands.
     let host_of = |cloud: &Cloud, host: &At<Host>| match host.line {
         0 => At { value: host.value.clone(), line: cloud.name.line, column: cloud.name.column },
@@ -99,7 +100,7 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
     };
     let hosts: Vec<At<Host>> =
         clouds.iter().flat_map(|cloud| cloud.hosts.iter().map(move |host| host_of(cloud, host))).collect();
-    check_unique(hosts.iter(), "host").map_err(|complaint| complaint.or_at(world))?;
+    check_unique(hosts.iter(), "host")?;
     let counts = [routers.len(), clouds.len(), devices.len(), phones.len()];
     if counts.into_iter().any(|count| count > ACTORS_MAX) {
         return Err(Complaint::at(world, format!("a world has at most {ACTORS_MAX} actors of a kind"), ""));

@@ -126,4 +126,19 @@ fn misuse_that_cannot_be_is_refused() {
         "this phone does not find out whether there is the internet",
         "add `os: android`, `ios` or `windows`",
     );
+    // Who has no name in the file is found in the world.
+    check_world(
+        "  phones:\n    - { goes_cellular_after: 5s }\n",
+        5,
+        3,
+        "this phone does not find out whether there is the internet",
+        "add `os: android`, `ios` or `windows`",
+    );
+    check_world(
+        "  devices:\n    - { name: one, mac: \"24:0A:C4:00:01:10\" }\n    - { mac: \"24:0A:C4:00:01:10\" }\n",
+        5,
+        3,
+        "two devices have the same MAC address",
+        "the other is `one`; a device without `mac` gets one by its place in the list",
+    );
 }

@@ -1,0 +1,541 @@
+//! Whole actions for the device's check: what routers, phones, clouds, persons and the air do, mostly right and now and
+//! then wrong in one place. Bytes that change one at a time seldom become a lease with an odd option.
+//!
+//! The format is that of `fuzz/checks/src/device.rs`: a byte that says how the device starts, then actions.
+
+use crate::chance::Chance;
+
+// The kinds of actions.
+const FRAME: u8 = 0;
+const RIGHT_FRAME: u8 = 1;
+const DATAGRAM: u8 = 2;
+const SEGMENT: u8 = 3;
+const PASS: u8 = 4;
+const RADIO: u8 = 5;
+const CONSOLE: u8 = 6;
+const BUTTON: u8 = 7;
+const KINDS: u8 = 9;
+
+// How a datagram or a segment comes: between which ports, with the id that the device asked with, to all.
+const FROM_CLIENT: u8 = 0;
+const QUESTION: u8 = 1;
+const FROM_SERVER: u8 = 2;
+const ANSWER: u8 = 3;
+const WITH_ITS_ID: u8 = 0x40;
+const TO_ALL: u8 = 0x80;
+const NEW_CONNECTION: u8 = 0x42;
+const FLAGS: [u8; 14] =
+    [0x18, 0x18, 0x18, 0x18, 0x10, 0x12, 0x11, 0x14, 0x04, 0x02, NEW_CONNECTION, 0x98, 0x90, 0x19];
+
+const DEVICE: [u8; 6] = [0x24, 0x0A, 0xC4, 0, 1, 0x10];
+const ACCESS_POINT: [u8; 6] = [0x24, 0x0A, 0xC4, 0, 1, 0x11];
+const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 0xF0];
+const BROADCAST: [u8; 6] = [0xFF; 6];
+const MULTICAST: [u8; 6] = [1, 0, 0x5E, 0, 0, 0xFB];
+const IPS: [[u8; 4]; 12] = [
+    [192, 168, 1, 1],
+    [192, 168, 1, 50],
+    [192, 168, 4, 1],
+    [192, 168, 4, 2],
+    [192, 168, 1, 255],
+    [0, 0, 0, 0],
+    [255, 255, 255, 255],
+    [224, 0, 0, 251],
+    [127, 0, 0, 1],
+    [169, 254, 7, 7],
+    [10, 0, 0, 1],
+    [8, 8, 8, 8],
+];
+const NAMES: [&str; 6] =
+    ["blynk.cloud", "www.blynk.cloud", "pool.ntp.org", "connectivitycheck.gstatic.com", "blynk.setup", "a"];
+const WORDS: [&[u8]; 14] = [
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET /board_info.json HTTP/1.1\r\nHost: 192.168.4.1\r\nConnection: close\r\n\r\n",
+    b"GET /wifi_scan.json HTTP/1.0\r\n\r\n",
+    b"GET /generate_204 HTTP/1.1\r\nHost: connectivitycheck.gstatic.com\r\n\r\n",
+    b"POST /config HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nssid=\r\n0\r\n\r\n",
+    b"HEAD /reset HTTP/1.1\r\n\r\n",
+    b"OPTIONS /reboot HTTP/1.1\r\n\r\n",
+    b"GET /reboot HTTP/1.1\r\n\r\n",
+    b"POST /update HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 70000\r\n\r\n",
+    b"PUT /x HTTP/2.0\r\n\r\n",
+    b"MTLS\x02\x00\x0bblynk.cloud",
+    b"MTLS\x02\x01\x0bblynk.cloud",
+    b"MTLS\x02\x02\x0bblynk.cloud",
+    b"MTLS\x02\x00\x01a",
+];
+/// The arguments of a form: how often each is there, of eight, and what it may say.
+const ARGUMENTS: [(&str, usize, &[&str]); 12] = [
+    (
+        "ssid",
+        8,
+        &[
+            "HomeNet",
+            "HomeNet",
+            "Caf%C3%A9",
+            "Home+Net",
+            "%22q%22",
+            "",
+            "%00",
+            "%4",
+            "%zz",
+            "abcdefghijklmnopqrstuvwxyz0123456",
+        ],
+    ),
+    (
+        "pass",
+        7,
+        &[
+            "12345678",
+            "",
+            "short",
+            "a%00bcdefgh",
+            "%F0%9F%92%A9%F0%9F%92%A9",
+            "0123456789abcdefABCDEF0123456789abcdef0123456789abcdef0123456789",
+        ],
+    ),
+    (
+        "blynk",
+        8,
+        &[
+            "GoldenToken0123456789abcdefghij_",
+            "GoldenToken0123456789abcdefghij_",
+            "short",
+            "%47oldenToken0123456789abcdefghij_",
+        ],
+    ),
+    (
+        "host",
+        3,
+        &[
+            "blynk.cloud",
+            "192.168.1.1",
+            "+a.b+",
+            "-a",
+            "a..b",
+            "999.1.1.1",
+            "1.2.3",
+            "",
+            "a.b.c.d.e.f.g.h.i.j.k",
+        ],
+    ),
+    ("port", 1, &["80", "x"]),
+    ("port_ssl", 3, &["443", "8080", "0", "65536", "-1", "+9", "", "+443+", "99999999999999999999"]),
+    (
+        "ip",
+        2,
+        &[
+            "192.168.1.50",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "127.0.0.1",
+            "1.2.3",
+            "+10.0.0.2+",
+            "192.168.1.1",
+        ],
+    ),
+    ("mask", 2, &["255.255.255.0", "255.0.255.0", "0.0.0.0", "255.255.255.255", "x"]),
+    ("gw", 2, &["192.168.1.1", "10.0.0.1", "0.0.0.0", "192.168.1.50", "", "300.1.1.1"]),
+    ("dns", 2, &["192.168.1.1", "8.8.8.8", "0.0.0.0", "x", "224.0.0.1"]),
+    ("dns2", 1, &["1.1.1.1", "", "0.0.0.0"]),
+    ("save", 2, &["1", "0", "true", "TRUE", "False", "+1+", "-0", "+7", "", "x", "%0b1%0c", "00"]),
+];
+/// The parts of a place that a cloud sends a device to.
+const PLACES: [&str; 8] =
+    ["", "a", "192.168.1.1", "-.-", "blynk.cloud", "255.255.255.255", "a b", "xn--nxasmq6b.example"];
+const PORTS: [&str; 7] = ["", "443", "8080", "0", "70000", "x", "443 "];
+/// What the cloud says in each kind of its frames.
+const BODIES: [(u8, &[u8]); 23] = [
+    (6, b""),
+    (20, b"vw\x000\x0022"),
+    (20, b"vw\x001\x001"),
+    (20, b"vw\x002\x001e9"),
+    (20, b"vr\x002"),
+    (20, b"dw\x002\x001"),
+    (20, b"vw\x00300\x00-1"),
+    (17, b""),
+    (17, b"rtc\x001796000000"),
+    (17, b"acon\x00net"),
+    (17, b"ota\x00http://"),
+    (17, b"dbg\x00wifi"),
+    (17, b"dbg\x00reboot"),
+    (17, b"dbg\x00wifi scan"),
+    (17, b"utc\x00time\x001796000000000"),
+    (17, b"adis\x00net"),
+    (17, b"meta\x00get\x00Name\x00x"),
+    (17, b"vfs\x00x"),
+    (17, &[b'x'; 300]),
+    (20, &[b'v'; 1_100]),
+    (41, b"other.cloud"),
+    (55, b"hi"),
+    (99, b"x"),
+];
+/// How the cloud answers.
+const STATUSES: [u16; 8] = [200, 200, 200, 2, 5, 9, 11, 0xFFFF];
+const LINES: [&str; 20] = [
+    "help\r",
+    "wifi\r\n",
+    "wifi scan\r",
+    "wifi info\n",
+    "devinfo\r",
+    "config\r",
+    "config erase\r",
+    "config start\r",
+    "config show\r",
+    "reboot\r",
+    "firmware info\r",
+    "firmware rollback\r",
+    "connect GoldenToken0123456789abcdefghij_ HomeNet 12345678\r",
+    "connect GoldenToken0123456789abcdefghij_ \"Home Net\" horse\\ x\r",
+    "connect a b\r",
+    "connect \u{e9}\u{8}\u{7f}\r",
+    "what\r",
+    "\t\u{8}\u{8}",
+    "blynk.setup a b c d e f g h i j k l m n o p q\r",
+    "  \r",
+];
+
+/// A day of a device.
+pub(crate) struct Day {
+    start: u8,
+    actions: Vec<Vec<u8>>,
+}
+
+impl Day {
+    /// Takes an input apart as the check does.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let (&start, mut rest) = bytes.split_first().unwrap_or((&1, &[]));
+        let mut actions = Vec::new();
+        while !rest.is_empty() {
+            let (action, later) = rest.split_at(action_len(rest).min(rest.len()));
+            actions.push(action.to_vec());
+            rest = later;
+        }
+        Self { start, actions }
+    }
+
+    pub(crate) fn write(&self) -> Vec<u8> {
+        [&[self.start], self.actions.concat().as_slice()].concat()
+    }
+
+    /// Changes one to four things.
+    pub(crate) fn change(&mut self, chance: &mut Chance) {
+        for _ in 0..=chance.below(4) {
+            let (at, to) = (chance.below(self.actions.len()), chance.below(self.actions.len() + 1));
+            match chance.below(9) {
+                0 if !self.actions.is_empty() => drop(self.actions.remove(at)),
+                1 if !self.actions.is_empty() => self.actions.insert(to, self.actions[at].clone()),
+                2 if to < self.actions.len() => self.actions.swap(at, to),
+                3 if !self.actions.is_empty() => self.actions[at] = action(chance),
+                4 | 5 if !self.actions.is_empty() => spoil(&mut self.actions[at], chance),
+                6 => self.actions.push(action(chance)),
+                7 if chance.below(8) == 0 => self.start ^= 1 << chance.below(2),
+                _ => self.actions.insert(to, action(chance)),
+            }
+        }
+    }
+
+    /// The beginning of this day with the end of another.
+    pub(crate) fn cross(&mut self, other: &Self, chance: &mut Chance) {
+        self.actions.truncate(chance.below(self.actions.len() + 1));
+        self.actions.extend_from_slice(&other.actions[chance.below(other.actions.len() + 1)..]);
+    }
+}
+
+/// Of the first action of these bytes.
+fn action_len(bytes: &[u8]) -> usize {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    let piece_len = |at: usize| 2 + usize::from(u16::from_le_bytes([byte(at), byte(at + 1)]));
+    match byte(0) % KINDS {
+        FRAME | RIGHT_FRAME => 1 + piece_len(1),
+        DATAGRAM | SEGMENT => 2 + piece_len(2),
+        PASS | BUTTON => 2,
+        CONSOLE => 2 + usize::from(byte(1)),
+        RADIO => match byte(1) & 0x0F {
+            6 => 3,
+            0..=7 => 2,
+            result => 2 + usize::from(result & 7) * 4,
+        },
+        _ => 1,
+    }
+}
+
+fn piece(head: &[u8], payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes();
+    [head, &len, payload].concat()
+}
+
+/// Changes one byte, or takes bytes of a payload away, or puts some in.
+fn spoil(action: &mut Vec<u8>, chance: &mut Chance) {
+    let head = match action.first().map(|kind| kind % KINDS) {
+        Some(FRAME | RIGHT_FRAME) => 3,
+        Some(DATAGRAM | SEGMENT) => 4,
+        _ => 0,
+    };
+    if head == 0 || action.len() <= head || chance.below(3) == 0 {
+        let at = chance.below(action.len());
+        if let Some(byte) = action.get_mut(at) {
+            *byte = odd_byte(chance);
+        }
+        return;
+    }
+    let mut payload = action.split_off(head);
+    let at = chance.below(payload.len());
+    match chance.below(4) {
+        0 => payload.truncate(at),
+        1 => drop(payload.drain(at..payload.len().min(at + 1 + chance.below(4)))),
+        2 => payload.splice(at..at, (0..=chance.below(40)).map(|_| odd_byte(chance))).for_each(drop),
+        _ => payload[at] = odd_byte(chance),
+    }
+    *action = piece(&action[..head - 2], &payload);
+}
+
+fn odd_byte(chance: &mut Chance) -> u8 {
+    let odd = [0, 1, 2, 3, 4, 0x7F, 0x80, 0xC0, 0xFE, 0xFF];
+    odd.get(chance.below(odd.len() + 6))
+        .copied()
+        .unwrap_or_else(|| u8::try_from(chance.below(256)).unwrap_or(0))
+}
+
+fn one_of<T: Copy>(of: &[T], chance: &mut Chance) -> T {
+    of[chance.below(of.len())]
+}
+
+fn action(chance: &mut Chance) -> Vec<u8> {
+    match chance.below(12) {
+        0 => dhcp(chance),
+        // A pool is used up by many.
+        1 => (0..=chance.below(6)).flat_map(|_| dhcp(chance)).collect(),
+        2 => dns(chance),
+        3..=5 => segment(chance),
+        6 => vec![PASS, one_of(&[0x0F, 0x1F, 0x3F, 0x5A, 0x5F, 0x8A, 0x9F, 0xAF, 0xFF], chance)],
+        7 => vec![RADIO, odd_byte(chance), odd_byte(chance)],
+        8 => match chance.below(2) {
+            0 => vec![BUTTON, odd_byte(chance) & 1],
+            _ => vec![CONSOLE + 2],
+        },
+        9 => {
+            let line = one_of(&LINES, chance);
+            [&[CONSOLE, u8::try_from(line.len()).unwrap_or(u8::MAX)], line.as_bytes()].concat()
+        }
+        _ => raw(chance),
+    }
+}
+
+/// RFC 2131, from a router or from a phone.
+fn dhcp(chance: &mut Chance) -> Vec<u8> {
+    let is_router = chance.below(4) != 0;
+    let mut message = vec![0; 236];
+    message[0] = if is_router { 2 } else { 1 };
+    (message[1], message[2]) = (1, 6);
+    message[16..20].copy_from_slice(&one_of(&IPS[1..], chance));
+    message[28..34].copy_from_slice(if is_router { &DEVICE } else { &STRANGER });
+    if !is_router {
+        // Mostly somebody else, and the id is the phone's.
+        message[33] = u8::try_from(chance.below(12)).unwrap_or(0);
+        message[7] = odd_byte(chance);
+        message[10] = one_of(&[0, 0x80], chance);
+        let known = one_of(&[[0; 4], [0; 4], [192, 168, 4, 2], [192, 168, 4, 5], [10, 0, 0, 9]], chance);
+        message[12..16].copy_from_slice(&known);
+    }
+    message.extend_from_slice(b"\x63\x82\x53\x63\x35\x01");
+    message.push(one_of(if is_router { &[2, 5, 2, 5, 6, 4] } else { &[1, 3, 4, 7, 8, 3] }, chance));
+    let always: &[u8] = if is_router { &[54, 51, 1, 3, 6] } else { &[50, 54] };
+    let others = [0, 1, 3, 6, 12, 15, 28, 42, 50, 51, 52, 54, 55, 56, 57, 58, 59, 61, 81, 114, 121, 255];
+    let codes = always.iter().copied().filter(|_| chance.below(8) != 0).collect::<Vec<_>>();
+    let more = (0..chance.below(4)).map(|_| one_of(&others, chance)).collect::<Vec<_>>();
+    for code in codes.into_iter().chain(more) {
+        let mut value = match code {
+            51 | 58 | 59 => {
+                one_of(&[[0, 0, 14, 16], [0, 0, 0, 60], [0, 0, 0, 1], [0; 4], [0xFF; 4]], chance).to_vec()
+            }
+            1 => one_of(&[[255, 255, 255, 0], [255; 4], [0; 4], [255, 0, 255, 0], [128, 0, 0, 0]], chance)
+                .to_vec(),
+            3 | 6 | 42 => (0..=chance.below(5)).flat_map(|_| one_of(&IPS, chance)).collect(),
+            50 if !is_router => vec![192, 168, 4, u8::try_from(chance.below(9)).unwrap_or(0)],
+            28 | 50 | 54 => one_of(&IPS, chance).to_vec(),
+            0 | 255 => {
+                message.push(code);
+                continue;
+            }
+            _ => one_of(&NAMES, chance).as_bytes().to_vec(),
+        };
+        if chance.below(12) == 0 {
+            value.truncate(chance.below(value.len() + 1));
+        }
+        message.extend_from_slice(&[code, u8::try_from(value.len()).unwrap_or(0)]);
+        message.extend(value);
+    }
+    if chance.below(8) != 0 {
+        message.push(255);
+    }
+    let direction = if is_router { FROM_SERVER } else { FROM_CLIENT };
+    let how = direction
+        | if chance.below(6) == 0 { 0 } else { WITH_ITS_ID }
+        | if chance.below(2) == 0 { 0 } else { TO_ALL };
+    // A phone chooses the id itself, and a router has that of the question.
+    piece(&[DATAGRAM, if is_router { how } else { how & !WITH_ITS_ID }], &message)
+}
+
+/// RFC 1035: an answer of the router, or a question of a phone.
+fn dns(chance: &mut Chance) -> Vec<u8> {
+    let is_answer = chance.below(3) != 0;
+    let flags: [u8; 2] = if is_answer {
+        one_of(&[[0x81, 0x80], [0x81, 0x83], [0x81, 0x82], [0x83, 0x80], [0x01, 0]], chance)
+    } else {
+        [1, 0]
+    };
+    let count = u8::try_from(if is_answer { chance.below(4) } else { 0 }).unwrap_or(0);
+    let mut message = vec![0, 0, flags[0], flags[1], 0, 1, 0, count, 0, 0, 0, 0];
+    for label in one_of(&NAMES, chance).split('.') {
+        message.push(u8::try_from(label.len()).unwrap_or(0));
+        message.extend_from_slice(label.as_bytes());
+    }
+    message.extend_from_slice(&[0, 0, one_of(&[1, 28, 65, 255], chance), 0, 1]);
+    for _ in 0..count {
+        match chance.below(5) {
+            0 => message.extend_from_slice(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01a\xc0\x12"),
+            1 => message
+                .extend_from_slice(b"\xc0\x0c\x00\x1c\x00\x01\x00\x00\x00\x3c\x00\x10\xfe\x80abcdefghijklmn"),
+            2 => message.extend_from_slice(b"\xc0\xff\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04"),
+            _ => {
+                message.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04");
+                message.extend_from_slice(&one_of(&IPS, chance));
+            }
+        }
+    }
+    let how = if is_answer { ANSWER | WITH_ITS_ID } else { QUESTION };
+    piece(&[DATAGRAM, how], &message)
+}
+
+/// A part of a conversation over TCP: one or two things that somebody says, whole or cut.
+fn segment(chance: &mut Chance) -> Vec<u8> {
+    let flags = one_of(&FLAGS, chance);
+    let mut payload = Vec::new();
+    if flags & 0x08 != 0 {
+        for _ in 0..=chance.below(2) {
+            match chance.below(4) {
+                0 => payload.extend_from_slice(one_of(&WORDS, chance)),
+                1 => payload.extend(form(chance)),
+                _ => payload.extend(cloud_frame(chance)),
+            }
+        }
+        if chance.below(6) == 0 {
+            let at = chance.below(payload.len());
+            let rest = payload.split_off(at);
+            let first = piece(&[SEGMENT, flags], &payload);
+            return [first, piece(&[SEGMENT, flags], &rest)].concat();
+        }
+    }
+    piece(&[SEGMENT, flags], &payload)
+}
+
+/// A configuration as a phone sends it.
+fn form(chance: &mut Chance) -> Vec<u8> {
+    let mut arguments = Vec::new();
+    for (name, often, values) in ARGUMENTS {
+        if chance.below(8) < often {
+            let value = values[if chance.below(2) == 0 { 0 } else { chance.below(values.len()) }];
+            arguments.push(format!("{name}={value}"));
+        }
+    }
+    let arguments = arguments.join("&");
+    let request = match chance.below(3) {
+        0 => format!("GET /config?{arguments} HTTP/1.1\r\n\r\n"),
+        1 => format!("POST /config?{arguments} HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+        _ => {
+            let kind = "application/x-www-form-urlencoded";
+            let len = arguments.len();
+            format!(
+                "POST /config HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n{arguments}"
+            )
+        }
+    };
+    request.into_bytes()
+}
+
+/// A frame of Blynk's protocol.
+fn cloud_frame(chance: &mut Chance) -> Vec<u8> {
+    let id = u8::try_from(chance.below(20)).unwrap_or(0);
+    if chance.below(2) == 0 {
+        return [&[0, 0, id.min(3)][..], &one_of(&STATUSES, chance).to_be_bytes()].concat();
+    }
+    let place = format!("{}\0{}", one_of(&PLACES, chance), one_of(&PORTS, chance));
+    let (command, body) = if chance.below(6) == 0 { (41, place.as_bytes()) } else { one_of(&BODIES, chance) };
+    let [high, low] = u16::try_from(body.len()).unwrap_or(0).to_be_bytes();
+    [&[command, 0, id, high, low], body].concat()
+}
+
+/// A frame that is not of any conversation: ARP, ICMP, IGMP, fragments, options, other protocols.
+fn raw(chance: &mut Chance) -> Vec<u8> {
+    let to = one_of(&[DEVICE, ACCESS_POINT, BROADCAST, MULTICAST], chance);
+    let (from_ip, to_ip) = (one_of(&IPS, chance), one_of(&IPS, chance));
+    let mut frame = [to, STRANGER].concat();
+    if chance.below(3) == 0 {
+        frame.extend_from_slice(b"\x08\x06\x00\x01\x08\x00\x06\x04\x00");
+        frame.push(one_of(&[1, 1, 2, 3], chance));
+        frame.extend(
+            [&STRANGER[..], &from_ip, &one_of(&[DEVICE, ACCESS_POINT, [0; 6]], chance), &to_ip].concat(),
+        );
+    } else {
+        let (protocol, payload) = packet(chance);
+        let options: &[u8] = one_of(&[&[][..], &[], &[], b"\x94\x04\x00\x00", b"\x01\x01\x01\x00"], chance);
+        let len = u16::try_from(20 + options.len() + payload.len()).unwrap_or(0).to_be_bytes();
+        let fragment = one_of(&[[0, 0], [0x40, 0], [0, 0], [0x20, 0], [0, 5], [0x20, 185]], chance);
+        let header_len = 0x45 + u8::try_from(options.len() / 4).unwrap_or(0);
+        let ttl = one_of(&[64, 64, 1, 0, 255], chance);
+        let header = [header_len, 0, len[0], len[1], 0, 7, fragment[0], fragment[1], ttl, protocol, 0, 0];
+        frame.extend([&[0x08, 0x00], &header[..], &from_ip, &to_ip, options, &payload].concat());
+    }
+    let kind = if chance.below(8) == 0 { FRAME } else { RIGHT_FRAME };
+    piece(&[kind], &frame)
+}
+
+/// What an IP packet may carry: its protocol's number, and the bytes.
+fn packet(chance: &mut Chance) -> (u8, Vec<u8>) {
+    let ports = one_of(
+        &[[0xC3, 0x50, 0, 80], [0, 53, 0xC0, 0], [0x30, 0x39, 0, 1], [0, 0, 0, 53], [0, 67, 0, 68]],
+        chance,
+    );
+    match chance.below(6) {
+        0 => (1, b"\x08\x00\x00\x00\x00\x01\x00\x02ping".to_vec()),
+        // Unreachable, time exceeded, redirect: with the header that it is about.
+        1 => {
+            let kind = one_of(&[[3, 1], [3, 3], [3, 4], [11, 0], [5, 1], [0, 0]], chance);
+            let about = b"\x45\x00\x00\x1c\x00\x01\x00\x00\x40\x11\x00\x00\xc0\xa8\x01\x32\xc0\xa8\x01\x01\xc0\x00\x00\x35\x00\x08\x00\x00";
+            (1, [&kind[..], &[0; 6], about].concat())
+        }
+        2 => (
+            2,
+            one_of(&[b"\x11\x64\x00\x00\x00\x00\x00\x00", b"\x16\x00\x00\x00\xe0\x00\x00\xfb"], chance)
+                .to_vec(),
+        ),
+        3 => {
+            let payload = one_of(&WORDS, chance);
+            let len = u16::try_from(8 + payload.len()).unwrap_or(0).to_be_bytes();
+            (17, [&ports[..], &len, &[0, 0], payload].concat())
+        }
+        4 => (one_of(&[41, 47, 132, 255], chance), vec![0; 24]),
+        // RFC 9293 with options: segment size, window scale, selective acknowledgements, times, one that is cut.
+        _ => {
+            let flags = one_of(&[0x02, 0x12, 0x10, 0x18, 0x14, 0x01], chance);
+            let options: &[u8] = one_of(
+                &[
+                    &[][..],
+                    b"\x02\x04\x05\xb4",
+                    b"\x02\x04\x00\x00\x01\x03\x03\x07\x04\x02\x00\x00",
+                    b"\x05\x0a\x00\x00\x00\x01\x00\x00\x00\x09\x01\x01",
+                    b"\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x01\x01",
+                    b"\x03\x03\x0f\x00",
+                    b"\x02\x08\x00\x00",
+                    b"\x1e\x04\x00\x00",
+                ],
+                chance,
+            );
+            let header_len = u8::try_from((20 + options.len()) / 4).unwrap_or(5) << 4;
+            let fixed = [0, 0, 0, 1, 0, 0, 0, 0, header_len, flags, 0x10, 0, 0, 0, 0, 0];
+            (6, [&ports[..], &fixed, options].concat())
+        }
+    }
+}
