@@ -56,6 +56,21 @@ const TEXTS: [&str; 40] = [
     "\u{FEFF}",
     "0123456789abcdef0123456789abcdef0",
 ];
+/// What is right for the definitions and formats of texts.
+const RIGHT: [(&str, &[&str]); 12] = [
+    ("DurationText", &["5s", "300ms", "0s", "1h"]),
+    ("HexBytes", &["00ff", "7b"]),
+    ("Host", &["blynk.cloud", "cloud.example"]),
+    ("HostPort", &["blynk.cloud", "blynk.cloud:8080", "cloud.example:443"]),
+    ("Mac", &["02:00:00:00:00:01", "24:0A:C4:00:01:10"]),
+    ("Name", &["home", "device", "phone", "blynk", "other"]),
+    ("Pin", &["V1", "V0", "V255"]),
+    ("Secret", &["correct horse", "short", "hex:00ff"]),
+    ("Ssid", &["HomeNet", "hex:ff", "Neighbour"]),
+    ("Subnet", &["192.168.4.0/24", "10.0.0.0/24"]),
+    ("TokenChoice", &["issued", "invalid", "0123456789abcdef0123456789abcdef"]),
+    ("ipv4", &["192.168.1.50", "255.255.255.0", "192.168.1.1"]),
+];
 /// Stands before the place of an oddity until the text is written; no schema has it.
 const ODD_MARK: char = '\u{E000}';
 /// How deep a value may be before only what it must have is written.
@@ -109,7 +124,13 @@ impl Writer {
             return wrong[self.below(wrong.len())].clone();
         }
         if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-            return self.value(&SCHEMA["definitions"][name], depth);
+            return match right(name) {
+                Some(texts) if self.below(4) != 0 => json!(texts[self.below(texts.len())]),
+                _ => self.value(&SCHEMA["definitions"][name], depth),
+            };
+        }
+        if let Some(texts) = node["format"].as_str().and_then(right).filter(|_| self.below(4) != 0) {
+            return json!(texts[self.below(texts.len())]);
         }
         // Where a choice stands beside properties, it says which of them must be there.
         if node["properties"].is_object() {
@@ -186,6 +207,10 @@ impl Writer {
     }
 }
 
+fn right(name: &str) -> Option<&'static [&'static str]> {
+    RIGHT.iter().find_map(|(known, texts)| (*known == name).then_some(*texts))
+}
+
 fn required(node: &'static Value) -> impl Iterator<Item = &'static str> {
     node["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
@@ -242,7 +267,8 @@ fn every(node: &'static Value, above: &[&'static str]) -> Vec<String> {
 /// A value with as little as it must have.
 fn least(node: &'static Value) -> String {
     if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return least(&SCHEMA["definitions"][name]);
+        return right(name)
+            .map_or_else(|| least(&SCHEMA["definitions"][name]), |texts| format!("\"{}\"", texts[0]));
     }
     if let Some(properties) = node["properties"].as_object() {
         let names = required(node).chain(required(&node["oneOf"][0]));
@@ -261,7 +287,10 @@ fn least(node: &'static Value) -> String {
             node.get("minimum").map_or("1".to_owned(), Value::to_string)
         }
         (None, None, Some("boolean")) => "true".to_owned(),
-        _ => "5s".to_owned(),
+        _ => {
+            let texts = node["format"].as_str().and_then(right).unwrap_or(&["5s"]);
+            format!("\"{}\"", texts[0])
+        }
     }
 }
 
