@@ -30,6 +30,7 @@ pub mod timeline;
 pub mod tls;
 pub mod trace;
 pub mod trace_file;
+mod tree;
 pub mod waveform;
 pub mod wokwi;
 pub mod world;

@@ -8,15 +8,15 @@ use super::credential::{Secret, Ssid};
 use super::error::Complaint;
 use super::expect::Expect;
 use super::flash::FlashChange;
-use super::flow;
 use super::link::{Between, Heal, LinkChange};
-use super::node::Node;
+use super::node;
 use super::phone::{Configure, PhoneAction, PhoneChange, Provision, Request};
 use super::step::{Bouncing, Button, ClockChange, CloudChange, RouterChange, Step, StepText, VERBS, Verb};
 use super::value::{At, Host, HostPort, Name};
 use super::world::{Cloud, NetworkSecurity, PhoneOs, Router, World};
 use super::{Document, FILE_LEN_MAX, FORMAT, ProductOverrides, Scenario};
 use crate::executor::FLASH_LEN;
+use crate::tree::{flow, typed, yaml};
 
 /// IEEE 802.11i: a passphrase has 8 to 63 characters.
 const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 8..=63;
@@ -38,13 +38,13 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
     if is_blank(text) {
         return Err(Complaint::at(&nowhere, "the file is empty", "`hil new` writes a first scenario"));
     }
-    let mut options = serde_saphyr::Options::default();
-    options.with_snippet = false;
-    let node: At<Node> = serde_saphyr::from_str_with_options(text, options.clone())?;
-    node.check_format()?;
-    node.check_values()?;
-    node.check_words()?;
-    let document: Document = serde_saphyr::from_str_with_options(text, options)?;
+    let yaml = yaml::read(text)?;
+    if let Some(next) = yaml.next {
+        let message = "a file holds one scenario; `---` begins another";
+        return Err(Complaint::at(&At::here((), next), message, ""));
+    }
+    node::check(&yaml.root)?;
+    let document: Document = typed::read(&yaml.root)?;
     let Document { format, title, why, catches, product, uptime, world, steps } = document;
     debug_assert_eq!(format, FORMAT, "another format is refused before the typed reading");
     if title.trim().is_empty() {
@@ -62,14 +62,11 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Complaint> {
 
 /// Reads and checks a list of steps of our own making, such as a scenario in this world could hold.
 pub(super) fn steps(text: &str, world: &At<World>) -> Result<Vec<Step>, Complaint> {
-    let steps: Vec<At<StepText>> = match flow::items(text) {
-        Some(steps) => steps,
-        None => {
-            let mut options = serde_saphyr::Options::default();
-            options.with_snippet = false;
-            serde_saphyr::from_str_with_options(text, options)?
-        }
+    let root = match flow::read(text) {
+        Some(root) => root,
+        None => yaml::read(text)?.root,
     };
+    let steps: Vec<At<StepText>> = typed::read(&root)?;
     steps.into_iter().map(|step| check_step(step, world)).collect()
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde_saphyr::Error as YamlError;
-
 use super::step::VERBS;
 use super::value::At;
+use crate::tree::Unreadable;
+use crate::tree::typed::{Kind, What, Wrong};
 
 /// A longer line is shown in part.
 const SNIPPET_WIDTH_MAX: usize = 120;
@@ -117,83 +117,63 @@ impl Complaint {
     }
 }
 
-impl From<YamlError> for Complaint {
-    fn from(error: YamlError) -> Self {
-        let place = error.location();
-        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let (line, column) = place.map_or((0, 0), |place| (narrow(place.line()), narrow(place.column())));
-        let (message, hint) = explain(&error);
-        Self { line, column, message, hint }
+impl From<Unreadable> for Complaint {
+    fn from(Unreadable { at, why }: Unreadable) -> Self {
+        let hint = match why.contains("tab") {
+            true => "indent with spaces, not tabs",
+            false => "look here and above for a bracket, quote, `:` or `- ` that is missing",
+        };
+        Self::at(&At::here((), at), format!("this is not YAML: {why}"), hint)
     }
 }
 
-/// Says in the words of the scenario language what the YAML reader or serde has found.
-fn explain(error: &YamlError) -> (String, Option<String>) {
-    let plain = |message: &str| (message.to_owned(), None);
-    let helped = |message: String, hint: String| (message, Some(hint));
-    match error {
-        YamlError::WithSnippet { error, .. } | YamlError::AliasError { error, .. } => explain(error),
-        YamlError::SerdeUnknownField { field, expected, .. } => {
-            let is_step = VERBS.iter().all(|verb| expected.contains(verb));
-            let (what, listed) = if is_step { ("verb", &VERBS[..]) } else { ("key", &expected[..]) };
-            let hint = match closest(field, expected) {
+impl From<Wrong> for Complaint {
+    fn from(Wrong { at, what }: Wrong) -> Self {
+        let place = at.map_or(At::nowhere(()), |at| At::here((), at));
+        let (message, hint) = explain(what);
+        Self::at(&place, message, hint)
+    }
+}
+
+/// Says what is wrong with a value in the words of the scenario language, and what to do.
+fn explain(what: What) -> (String, String) {
+    let fixed = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
+    match what {
+        What::UnknownKey { key, known } => {
+            let is_step = VERBS.iter().all(|verb| known.contains(verb));
+            let (what, listed) = if is_step { ("verb", &VERBS[..]) } else { ("key", known) };
+            let hint = match closest(&key, known) {
                 Some(meant) => did_you_mean(meant),
-                None => suggestion(field, listed, &format!("{what}s")),
+                None => suggestion(&key, listed, &format!("{what}s")),
             };
-            helped(format!("unknown {what} `{field}`"), hint)
+            (format!("unknown {what} `{key}`"), hint)
         }
-        YamlError::SerdeUnknownVariant { variant, expected, .. } => {
-            helped(format!("`{variant}` is not known here"), suggestion(variant, expected, "words"))
+        What::UnknownWord { word, known } => {
+            (format!("`{word}` is not known here"), suggestion(&word, known, "words"))
         }
-        YamlError::SerdeMissingField { field, .. } => (format!("`{field}` is missing here"), None),
-        YamlError::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or("this key");
-            helped(format!("`{key}` is written twice"), "leave one of them out".to_owned())
-        }
-        YamlError::ExpectedMappingEndAfterEnumVariantValue { .. } => {
-            helped("only one key may stand here".to_owned(), "write two steps instead".to_owned())
-        }
-        YamlError::UnexpectedValueForUnitEnumVariant { .. } => {
-            helped("this word takes no value".to_owned(), "write the word alone, without `:`".to_owned())
-        }
-        YamlError::ExpectedStringKeyForExternallyTaggedEnum { .. }
-        | YamlError::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => {
-            plain("expected a word, or one key with its details")
-        }
-        YamlError::InvalidScalar { ty, .. } => match *ty {
-            "bool" | "boolean" => plain("expected `true` or `false`"),
-            "u16" => plain("expected a whole number from 0 to 65535"),
-            _ => plain("expected a whole number"),
-        },
-        YamlError::Unexpected { expected, .. } => match *expected {
-            "sequence start" => helped("expected a list".to_owned(), "lines that begin with `- `".to_owned()),
-            "mapping start" => {
-                helped("expected keys and values".to_owned(), "`key: value`, one in a line".to_owned())
-            }
-            "string scalar" => helped(
-                "expected a single text or number".to_owned(),
-                "put quotes around a text with brackets".to_owned(),
-            ),
-            other => (format!("expected {other}"), None),
-        },
-        YamlError::MultipleDocuments { .. } => plain("a file holds one scenario; `---` begins another"),
-        YamlError::Eof { .. } => plain("the file ends too early"),
-        YamlError::Message { msg, .. } => match msg.split_once('\n') {
-            Some((message, hint)) => helped(message.to_owned(), hint.to_owned()),
-            None => plain(msg),
-        },
-        YamlError::ExternalMessage { msg, .. } => {
-            let hint = match msg.contains("tab") {
-                true => "indent with spaces, not tabs",
-                false => "look here and above for a bracket, quote, `:` or `- ` that is missing",
+        What::Missing(key) => (format!("`{key}` is missing here"), String::new()),
+        What::TwoKeys => fixed("only one key may stand here", "write two steps instead"),
+        What::NoDetails => fixed("this word takes no value", "write the word alone, without `:`"),
+        What::NeedsDetails { word, under } => {
+            let hint = match under {
+                Some(under) => format!("`{under}: {{ {word}: .. }}`"),
+                None => format!("`{word}: ..`"),
             };
-            helped(format!("this is not YAML: {msg}"), hint.to_owned())
+            (format!("`{word}` needs details"), hint)
         }
-        other => {
-            let text = other.to_string();
-            let message = text.split(" at line ").next().unwrap_or(&text);
-            plain(message)
-        }
+        What::NotA(kind) => match kind {
+            Kind::Flag => fixed("expected `true` or `false`", ""),
+            Kind::Number => fixed("expected a whole number", ""),
+            Kind::Port => fixed("expected a whole number from 0 to 65535", ""),
+            Kind::Text => fixed("expected a single text or number", "put quotes around a text with brackets"),
+            Kind::List => fixed("expected a list", "lines that begin with `- `"),
+            Kind::Map => fixed("expected keys and values", "`key: value`, one in a line"),
+            Kind::Word => fixed("expected a word, or one key with its details", ""),
+        },
+        What::Message(message) => match message.split_once('\n') {
+            Some((message, hint)) => fixed(message, hint),
+            None => (message, String::new()),
+        },
     }
 }
 

@@ -17,7 +17,7 @@ fn a_partition_stands_between_two_who_exchange_frames() {
         ("{ partition: [device, hme] }", 33, "there is no actor `hme`", "did you mean `home`?"),
         ("{ partition: [office, device] }", 25, "there is no actor `office`", actors),
         ("{ partition: { from: hoem, to: device } }", 32, "there is no actor `hoem`", "did you mean `home`?"),
-        ("{ partition: { from: home } }", 26, "`to` is missing here", ""),
+        ("{ partition: { from: home } }", 24, "`to` is missing here", ""),
         ("{ partition: { from: home, too: device } }", 38, "unknown key `too`", "did you mean `to`?"),
         ("{ partition: [home, home] }", 31, "`home` is named twice", "a partition stands between two"),
         ("{ partition: [device, cloud] }", 33, "no frames go straight from a device to a cloud", neighbours),

@@ -17,7 +17,6 @@ mod describe_router;
 mod error;
 mod expect;
 mod flash;
-mod flow;
 mod link;
 mod node;
 mod phone;
@@ -190,6 +189,8 @@ mod case_tests;
 mod fault_tests;
 #[cfg(test)]
 mod misuse_tests;
+#[cfg(test)]
+mod reading_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! The values a scenario is made of. Each is checked where it is read, so that an error stands at its place.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 
 use firmware_core::config::{HOST_LEN_MAX, ProvisionError};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_saphyr::Spanned;
 use smoltcp::time::Duration;
 use smoltcp::wire::EthernetAddress;
+
+use crate::tree::Place;
+use crate::tree::typed::PLACED;
 
 /// The longest time that can be written: longer than any device has been up.
 const DURATION_DAYS_MAX: u64 = 1_000;
@@ -36,6 +40,12 @@ impl<T> At<T> {
     pub fn nowhere(value: T) -> Self {
         Self { value, line: 0, column: 0 }
     }
+
+    /// A value that stands at this place.
+    pub(super) fn here(value: T, at: Place) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { value, line: narrow(at.line), column: narrow(at.column) }
+    }
 }
 
 impl<T: Default> Default for At<T> {
@@ -60,9 +70,28 @@ impl<T: fmt::Display> fmt::Display for At<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<T>::deserialize(deserializer)?;
-        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        Ok(Self { value, line: narrow(referenced.line()), column: narrow(referenced.column()) })
+        deserializer.deserialize_newtype_struct(PLACED, PlacedVisitor(PhantomData))
+    }
+}
+
+/// Takes a value with its place, or alone from who knows no places.
+struct PlacedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PlacedVisitor<T> {
+    type Value = At<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<At<T>, D::Error> {
+        T::deserialize(deserializer).map(At::nowhere)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
+        let value = parts.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        let (line, column) = (parts.next_element()?, parts.next_element()?);
+        Ok(At { value, line: line.unwrap_or(0), column: column.unwrap_or(0) })
     }
 }
 

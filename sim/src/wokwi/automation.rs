@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::diagram::{SERIAL_MONITOR, kind_of, parts_by_id};
 use super::parts;
-use super::tree::{Key, Node, Value};
 use super::{Findings, meant};
+use crate::tree::{Key, Node, Value};
 
 /// Steps in the order in which Wokwi looks for them: of several in one mapping, only the first is done.
 const STEPS: [&str; 11] = [

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::tree::{Key, Node, Place, Value, read_json};
 use super::{Findings, meant};
+use crate::tree::{Key, Node, Place, Value, read_json};
 
 const TABLES: [&str; 3] = ["wokwi", "net", "chip"];
 const WOKWI_KEYS: [&str; 6] = ["version", "firmware", "elf", "gdbServerPort", "rfc2217ServerPort", "vcdFile"];

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::parts::{self, DEVKIT_C_V4, DEVKIT_C_V4_FLASH_PINS, Part};
-use super::tree::{Key, Node, Value};
 use super::{Findings, meant};
+use crate::tree::{Key, Node, Value};
 
 /// The part that nobody places: the serial monitor.
 pub(super) const SERIAL_MONITOR: &str = "$serialMonitor";

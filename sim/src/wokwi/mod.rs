@@ -9,7 +9,6 @@ mod parts;
 mod plan;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 use std::fmt;
 use std::fs;
@@ -17,10 +16,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::scenario::closest;
+pub use crate::tree::Place;
+use crate::tree::{self, Unreadable};
 pub use export::{Carried, export};
 pub use plan::{Action, Options, Planned, plan};
-pub use tree::Place;
-use tree::Unreadable;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -161,8 +160,9 @@ pub fn lint_text(path: &Path, kind: Kind, text: &str, diagram: Option<&str>) -> 
             Ok(root) => diagram::check(&root, &mut findings),
             Err(error) => findings.unreadable("json-parse", error),
         },
-        Kind::Automation => match tree::read_yaml(text) {
-            Ok(root) => {
+        Kind::Automation => match tree::yaml::read(text) {
+            // Wokwi reads the first document.
+            Ok(tree::yaml::Document { root, .. }) => {
                 let diagram = diagram.and_then(|text| tree::read_json(text).ok());
                 automation::check(&root, diagram.as_ref(), &mut findings);
             }

@@ -1,7 +1,10 @@
-//! One tree for the three languages in which Wokwi's files are written, with the place of every value: JSON, YAML and
-//! TOML are told apart when they are read, and no more after that.
+//! One tree for the languages in which files are written, with the place of every value: JSON, YAML and TOML are told
+//! apart when they are read, and no more after that. Scenarios are read into their types from it ([`typed`]).
 
-use granit_parser::{Event, Parser, ScalarStyle};
+pub(crate) mod flow;
+pub(crate) mod typed;
+pub(crate) mod yaml;
+
 use jsonc_parser::{CollectOptions, ParseOptions, ast};
 use toml::de::{DeTable, DeValue};
 
@@ -28,20 +31,20 @@ impl Place {
 
 /// A value and where it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Where it begins.
-    pub(super) at: Place,
+    pub(crate) at: Place,
     /// What it is.
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 /// What a file holds at a place.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Nothing.
     Null,
-    /// True or false.
-    Flag(bool),
+    /// True or false, as it is written.
+    Flag(String),
     /// A number, as it is written.
     Number(String),
     /// A text.
@@ -54,50 +57,50 @@ pub(super) enum Value {
 
 /// The name of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where it stands.
-    pub(super) at: Place,
+    pub(crate) at: Place,
 }
 
 /// Why a file cannot be read, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Unreadable {
+pub(crate) struct Unreadable {
     /// Where.
-    pub(super) at: Place,
+    pub(crate) at: Place,
     /// Why.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl Node {
     /// The text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
     /// The whole number, if it is one.
-    pub(super) fn number(&self) -> Option<i64> {
+    pub(crate) fn number(&self) -> Option<i64> {
         if let Value::Number(text) = &self.value { text.parse().ok() } else { None }
     }
 
     /// What it lists, if it is a list.
-    pub(super) fn list(&self) -> Option<&[Self]> {
+    pub(crate) fn list(&self) -> Option<&[Self]> {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
     /// Its values by name, if it has any.
-    pub(super) fn map(&self) -> Option<&[(Key, Self)]> {
+    pub(crate) fn map(&self) -> Option<&[(Key, Self)]> {
         if let Value::Map(entries) = &self.value { Some(entries) } else { None }
     }
 
     /// The value with this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.map()?.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// What kind of value it is, with its article.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
             Value::Flag(_) => "true or false",
@@ -110,7 +113,7 @@ impl Node {
 }
 
 /// Reads JSON as its standard has it (RFC 8259): Wokwi takes no comments.
-pub(super) fn read_json(text: &str) -> Result<Node, Unreadable> {
+pub(crate) fn read_json(text: &str) -> Result<Node, Unreadable> {
     let strict = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -136,7 +139,7 @@ fn from_json(text: &str, value: &ast::Value<'_>) -> Node {
     let value = match value {
         ast::Value::StringLit(literal) => Value::Text(literal.value.to_string()),
         ast::Value::NumberLit(literal) => Value::Number(literal.value.to_owned()),
-        ast::Value::BooleanLit(literal) => Value::Flag(literal.value),
+        ast::Value::BooleanLit(literal) => Value::Flag(literal.value.to_string()),
         ast::Value::NullKeyword(_) => Value::Null,
         ast::Value::Array(array) => {
             Value::List(array.elements.iter().map(|value| from_json(text, value)).collect())
@@ -157,7 +160,7 @@ fn from_json(text: &str, value: &ast::Value<'_>) -> Node {
 }
 
 /// Reads TOML.
-pub(super) fn read_toml(text: &str) -> Result<Node, Unreadable> {
+pub(crate) fn read_toml(text: &str) -> Result<Node, Unreadable> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(Place::START, |span| Place::of(text, span.start));
         Unreadable { at, why: error.message().trim().replace('\n', ", ") }
@@ -183,7 +186,7 @@ fn from_toml(text: &str, value: &DeValue<'_>) -> Value {
         DeValue::String(value) => Value::Text(value.to_string()),
         DeValue::Integer(value) => Value::Number(value.to_string()),
         DeValue::Float(value) => Value::Number(value.to_string()),
-        DeValue::Boolean(value) => Value::Flag(*value),
+        DeValue::Boolean(value) => Value::Flag(value.to_string()),
         DeValue::Datetime(value) => Value::Text(value.to_string()),
         DeValue::Array(array) => {
             let node = |value: &toml::Spanned<DeValue<'_>>| Node {
@@ -193,81 +196,6 @@ fn from_toml(text: &str, value: &DeValue<'_>) -> Value {
             Value::List(array.iter().map(node).collect())
         }
         DeValue::Table(table) => from_table(text, table),
-    }
-}
-
-/// Reads YAML, its first document. An alias is nothing: Wokwi's scenarios have none.
-pub(super) fn read_yaml(text: &str) -> Result<Node, Unreadable> {
-    let mut builder = Builder::default();
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            let at = Place { line: error.marker().line(), column: error.marker().col() + 1 };
-            Unreadable { at, why: error.info().to_string() }
-        })?;
-        let at = Place { line: span.start.line(), column: span.start.col() + 1 };
-        match event {
-            Event::Scalar(value, style, ..) => builder.put(Node { at, value: scalar(&value, style) }),
-            Event::SequenceStart(..) => {
-                builder.open.push((Node { at, value: Value::List(Vec::new()) }, None));
-            }
-            Event::MappingStart(..) => builder.open.push((Node { at, value: Value::Map(Vec::new()) }, None)),
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some((node, _)) = builder.open.pop() {
-                    builder.put(node);
-                }
-            }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => builder.put(Node { at, value: Value::Null }),
-            Event::DocumentEnd => break,
-            _ => {}
-        }
-    }
-    Ok(builder.root.unwrap_or(Node { at: Place::START, value: Value::Null }))
-}
-
-/// Lists and maps that are being read, each map with the key whose value comes next.
-#[derive(Default)]
-struct Builder {
-    open: Vec<(Node, Option<Key>)>,
-    root: Option<Node>,
-}
-
-impl Builder {
-    fn put(&mut self, node: Node) {
-        match self.open.last_mut() {
-            None => self.root = Some(node),
-            Some((Node { value: Value::List(items), .. }, _)) => items.push(node),
-            Some((Node { value: Value::Map(entries), .. }, key)) => match key.take() {
-                Some(key) => entries.push((key, node)),
-                None => {
-                    let name = match node.value {
-                        Value::Text(text) | Value::Number(text) => text,
-                        Value::Flag(flag) => flag.to_string(),
-                        Value::Null | Value::List(_) | Value::Map(_) => String::new(),
-                    };
-                    *key = Some(Key { name, at: node.at });
-                }
-            },
-            // Nothing else is open.
-            Some(_) => {}
-        }
-    }
-}
-
-/// A scalar by YAML's core schema.
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    if style != ScalarStyle::Plain {
-        return Value::Text(text.to_owned());
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_number = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+'))
-        || digits.strip_prefix("0x").is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok());
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" => Value::Flag(true),
-        "false" | "False" | "FALSE" => Value::Flag(false),
-        _ if is_number => Value::Number(text.to_owned()),
-        _ => Value::Text(text.to_owned()),
     }
 }
 
@@ -292,13 +220,14 @@ mod tests {
         let json = read_json("{\n  \"é\": [1, \"two\",\n true, null],\n  \"b\": { \"c\": -1.5 }\n}\n")
             .expect("JSON");
         assert_eq!(at(&json, &["é", "0"]), "2:9 Number(\"1\")");
-        assert_eq!(at(&json, &["é", "2"]), "3:2 Flag(true)");
+        assert_eq!(at(&json, &["é", "2"]), "3:2 Flag(\"true\")");
         assert_eq!(at(&json, &["b", "c"]), "4:15 Number(\"-1.5\")");
-        let yaml = read_yaml("é:\n  - 1\n  - \"2\"\n  - two\n  - { c: -1.5, d: true, e: }\n").expect("YAML");
+        let yaml =
+            yaml::read("é:\n  - 1\n  - \"2\"\n  - two\n  - { c: -1.5, d: true, e: }\n").expect("YAML").root;
         assert_eq!(at(&yaml, &["é", "0"]), "2:5 Number(\"1\")");
         assert_eq!(at(&yaml, &["é", "1"]), "3:5 Text(\"2\")");
         assert_eq!(at(&yaml, &["é", "3", "c"]), "5:10 Number(\"-1.5\")");
-        assert_eq!(at(&yaml, &["é", "3", "d"]), "5:19 Flag(true)");
+        assert_eq!(at(&yaml, &["é", "3", "d"]), "5:19 Flag(\"true\")");
         let toml = read_toml("# é\n[a]\nb = 1\n\n[[a.c]]\nd = \"x\"\n").expect("TOML");
         assert_eq!(at(&toml, &["a", "b"]), "3:5 Number(\"1\")");
         assert_eq!(at(&toml, &["a", "c", "0", "d"]), "6:5 Text(\"x\")");
@@ -308,7 +237,7 @@ mod tests {
     fn what_cannot_be_read_says_where() {
         let json = read_json("{\n  \"a\": 1, // no\n}").expect_err("a comment");
         assert_eq!(json.at, Place { line: 2, column: 11 });
-        let yaml = read_yaml("a: [1\nb: 2\n").expect_err("a list without an end");
+        let yaml = yaml::read("a: [1\nb: 2\n").expect_err("a list without an end");
         assert!(yaml.at.line >= 2);
         let toml = read_toml("a = 1\nb = \n").expect_err("no value");
         assert_eq!(toml.at.line, 2);
