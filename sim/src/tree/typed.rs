@@ -169,6 +169,15 @@ macro_rules! numbers {
     };
 }
 
+/// Nothing in the language has fractions.
+macro_rules! fractions {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Wrong> {
+            Err(self.is_not(Kind::Number))
+        })*
+    };
+}
+
 impl<'de> Deserializer<'de> for Typed<'de> {
     type Error = Wrong;
 
@@ -205,6 +214,8 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         deserialize_u32 visit_u32 Number;
         deserialize_u64 visit_u64 Number;
     }
+
+    fractions! { deserialize_f32 deserialize_f64 }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let text = self.text().ok_or_else(|| self.is_not(Kind::Text))?;
@@ -282,7 +293,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
     }
 
     forward_to_deserialize_any! {
-        i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
     }
 }
 
