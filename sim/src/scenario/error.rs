@@ -118,7 +118,10 @@ impl Complaint {
 }
 
 impl From<Unreadable> for Complaint {
-    fn from(Unreadable { at, why }: Unreadable) -> Self {
+    fn from(Unreadable { at, why, is_malformed }: Unreadable) -> Self {
+        if !is_malformed {
+            return Self::at(&At::here((), at), why, "");
+        }
         let hint = match why.contains("tab") {
             true => "indent with spaces, not tabs",
             false => "look here and above for a bracket, quote, `:` or `- ` that is missing",

@@ -126,6 +126,8 @@ fn misuse_that_cannot_be_is_refused() {
         "this phone does not find out whether there is the internet",
         "add `os: android`, `ios` or `windows`",
     );
+    check_step("  - phone: !x join\n", 12, "the tag `!x` means nothing here", "");
+    check_step("  - router: { dhcp: lease }\n", 21, "`lease` needs details", "`dhcp: { lease: .. }`");
     // Who has no name in the file is found in the world.
     check_world(
         "  phones:\n    - { goes_cellular_after: 5s }\n",

@@ -71,6 +71,8 @@ pub(crate) struct Unreadable {
     pub(crate) at: Place,
     /// Why.
     pub(crate) why: String,
+    /// Whether it is not of the language that it should be; else it says something that we do not take.
+    pub(crate) is_malformed: bool,
 }
 
 impl Node {
@@ -127,9 +129,13 @@ pub(crate) fn read_json(text: &str) -> Result<Node, Unreadable> {
         allow_extended_string_escapes: false,
     };
     let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &strict).map_err(|error| {
-        Unreadable { at: Place::of(text, error.range().start), why: error.kind().to_string() }
+        Unreadable {
+            at: Place::of(text, error.range().start),
+            why: error.kind().to_string(),
+            is_malformed: true,
+        }
     })?;
-    let nothing = || Unreadable { at: Place::START, why: "the file is empty".to_owned() };
+    let nothing = || Unreadable { at: Place::START, why: "the file is empty".to_owned(), is_malformed: true };
     Ok(from_json(text, &parsed.value.ok_or_else(nothing)?))
 }
 
@@ -163,7 +169,7 @@ fn from_json(text: &str, value: &ast::Value<'_>) -> Node {
 pub(crate) fn read_toml(text: &str) -> Result<Node, Unreadable> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(Place::START, |span| Place::of(text, span.start));
-        Unreadable { at, why: error.message().trim().replace('\n', ", ") }
+        Unreadable { at, why: error.message().trim().replace('\n', ", "), is_malformed: true }
     })?;
     Ok(Node { at: Place::START, value: from_table(text, table.get_ref()) })
 }

@@ -30,8 +30,11 @@ pub(crate) fn read(text: &str) -> Result<Document, Unreadable> {
     let mut is_over = false;
     let mut next = None;
     for event in Parser::new_from_str(text) {
-        let (event, span) = event
-            .map_err(|error| Unreadable { at: place(*error.marker()), why: error.info().to_string() })?;
+        let (event, span) = event.map_err(|error| Unreadable {
+            at: place(*error.marker()),
+            why: error.info().to_string(),
+            is_malformed: true,
+        })?;
         let at = place(span.start);
         if let Some(tag) = tag_of(&event).filter(|tag| !is_known(tag)) {
             let at = span.tag_start().map_or(at, place);
@@ -146,8 +149,9 @@ impl Builder {
     }
 }
 
+/// For what is YAML, and no more than that.
 fn unreadable(at: Place, why: &str) -> Unreadable {
-    Unreadable { at, why: why.to_owned() }
+    Unreadable { at, why: why.to_owned(), is_malformed: false }
 }
 
 fn tag_of<'e>(event: &'e Event<'_>) -> Option<&'e Tag> {
