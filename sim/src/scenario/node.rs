@@ -1,6 +1,6 @@
 //! What is wrong with a scenario file before its types are asked: another format, a key twice, a key without a value.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::FORMAT;
 use super::error::Complaint;
@@ -39,13 +39,13 @@ fn check_keys(node: &Node) -> Result<(), Complaint> {
     match &node.value {
         Value::List(items) => items.iter().try_for_each(check_keys),
         Value::Map(entries) => {
-            let mut known = BTreeMap::new();
-            entries.iter().try_for_each(|(key, value)| match known.insert(&key.name, ()) {
-                Some(()) => {
-                    let message = format!("`{}` is written twice", key.name);
-                    Err(Complaint::at(&At::here((), key.at), message, "leave one of them out"))
+            let mut known = BTreeSet::new();
+            entries.iter().try_for_each(|(key, value)| {
+                if known.insert(&key.name) {
+                    return check_keys(value);
                 }
-                None => check_keys(value),
+                let message = format!("`{}` is written twice", key.name);
+                Err(Complaint::at(&At::here((), key.at), message, "leave one of them out"))
             })
         }
         Value::Null | Value::Flag(_) | Value::Number(_) | Value::Text(_) => Ok(()),
