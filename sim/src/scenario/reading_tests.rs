@@ -60,7 +60,7 @@ fn every_kind_of_value_is_read() {
 const KEYS: &str = "name: |channel: |count: |change: |text: |is_so: |list: |kind: |inner: |text:|text:  |- |";
 const VALUES: &str = "home|another horse|7|-3|0|-0|true|false|~|off|two-words|{ of: 3 }|{ much: { count: 1 } }|3ms|5d|\
                       192.168.4.0/24|2026-11-30|/|-|_|.|| |99999|[]|[a,b]|[ a, 3, true ]|[a, ]|{}|{ inner: { text: a } }|\
-                      { text: b c }|{text: b}|a: b|a:b|a#b|a #b|-1s|- a|'it''s'|\"\\x41\"|!!str 7|&x home|*x|True";
+                      { text: b c }|{text: b}|a: b|a:b|a#b|a #b|-1s|- a|'it''s'|\"\\x41\"|'null'|'7'|\"true\"|!!str 7|&x home|*x|True";
 const COMMAS: &str = ", |, |, |, |, |, |,| , | |}||,, ";
 
 fn one_of(words: &'static str) -> impl Strategy<Value = &'static str> {
