@@ -225,7 +225,7 @@ fn words_are_checked_and_need_their_details() {
         "write the word alone, without `:`",
     );
     check_step("  - phone: configure\n", 12, "`configure` needs details", "`phone: { configure: .. }`");
-    // Without the check of its own the YAML reader would take `who` for the new name.
+    // What comes next is not taken for the new name.
     check_step(
         "  - { phone: rename, who: phone }\n",
         14,

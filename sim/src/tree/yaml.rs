@@ -6,7 +6,7 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::{Key, Node, Place, Unreadable, Value};
 
-/// Lists and maps in each other; the deepest scenario has eight.
+/// Lists and maps in each other; the deepest scenario has six.
 const DEPTH_MAX: usize = 64;
 /// Values that aliases may repeat in one file, so that a short text does not become a tree that fills the memory.
 const REPEATED_MAX: usize = 10_000;
