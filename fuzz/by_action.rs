@@ -3,7 +3,13 @@
 //!
 //! The format is that of `fuzz/checks/src/device.rs`: a byte that says how the device starts, then actions.
 
+#[path = "by_action/others.rs"]
+mod others;
+#[path = "by_action/words.rs"]
+mod words;
+
 use crate::chance::Chance;
+use words::{ARGUMENTS, BODIES, IPS, LINES, NAMES, PLACES, PORTS, SAID, STATUSES, VALUES, VERBS, WORDS};
 
 // The kinds of actions.
 const FRAME: u8 = 0;
@@ -32,170 +38,6 @@ const ACCESS_POINT: [u8; 6] = [0x24, 0x0A, 0xC4, 0, 1, 0x11];
 const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 0xF0];
 const BROADCAST: [u8; 6] = [0xFF; 6];
 const MULTICAST: [u8; 6] = [1, 0, 0x5E, 0, 0, 0xFB];
-const IPS: [[u8; 4]; 12] = [
-    [192, 168, 1, 1],
-    [192, 168, 1, 50],
-    [192, 168, 4, 1],
-    [192, 168, 4, 2],
-    [192, 168, 1, 255],
-    [0, 0, 0, 0],
-    [255, 255, 255, 255],
-    [224, 0, 0, 251],
-    [127, 0, 0, 1],
-    [169, 254, 7, 7],
-    [10, 0, 0, 1],
-    [8, 8, 8, 8],
-];
-const NAMES: [&str; 6] =
-    ["blynk.cloud", "www.blynk.cloud", "pool.ntp.org", "connectivitycheck.gstatic.com", "blynk.setup", "a"];
-const WORDS: [&[u8]; 14] = [
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"GET /board_info.json HTTP/1.1\r\nHost: 192.168.4.1\r\nConnection: close\r\n\r\n",
-    b"GET /wifi_scan.json HTTP/1.0\r\n\r\n",
-    b"GET /generate_204 HTTP/1.1\r\nHost: connectivitycheck.gstatic.com\r\n\r\n",
-    b"POST /config HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nssid=\r\n0\r\n\r\n",
-    b"HEAD /reset HTTP/1.1\r\n\r\n",
-    b"OPTIONS /reboot HTTP/1.1\r\n\r\n",
-    b"GET /reboot HTTP/1.1\r\n\r\n",
-    b"POST /update HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 70000\r\n\r\n",
-    b"PUT /x HTTP/2.0\r\n\r\n",
-    b"MTLS\x02\x00\x0bblynk.cloud",
-    b"MTLS\x02\x01\x0bblynk.cloud",
-    b"MTLS\x02\x02\x0bblynk.cloud",
-    b"MTLS\x02\x00\x01a",
-];
-/// The arguments of a form: how often each is there, of eight, and what it may say.
-const ARGUMENTS: [(&str, usize, &[&str]); 12] = [
-    (
-        "ssid",
-        8,
-        &[
-            "HomeNet",
-            "HomeNet",
-            "Caf%C3%A9",
-            "Home+Net",
-            "%22q%22",
-            "",
-            "%00",
-            "%4",
-            "%zz",
-            "abcdefghijklmnopqrstuvwxyz0123456",
-        ],
-    ),
-    (
-        "pass",
-        7,
-        &[
-            "12345678",
-            "",
-            "short",
-            "a%00bcdefgh",
-            "%F0%9F%92%A9%F0%9F%92%A9",
-            "0123456789abcdefABCDEF0123456789abcdef0123456789abcdef0123456789",
-        ],
-    ),
-    (
-        "blynk",
-        8,
-        &[
-            "GoldenToken0123456789abcdefghij_",
-            "GoldenToken0123456789abcdefghij_",
-            "short",
-            "%47oldenToken0123456789abcdefghij_",
-        ],
-    ),
-    (
-        "host",
-        3,
-        &[
-            "blynk.cloud",
-            "192.168.1.1",
-            "+a.b+",
-            "-a",
-            "a..b",
-            "999.1.1.1",
-            "1.2.3",
-            "",
-            "a.b.c.d.e.f.g.h.i.j.k",
-        ],
-    ),
-    ("port", 1, &["80", "x"]),
-    ("port_ssl", 3, &["443", "8080", "0", "65536", "-1", "+9", "", "+443+", "99999999999999999999"]),
-    (
-        "ip",
-        2,
-        &[
-            "192.168.1.50",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "127.0.0.1",
-            "1.2.3",
-            "+10.0.0.2+",
-            "192.168.1.1",
-        ],
-    ),
-    ("mask", 2, &["255.255.255.0", "255.0.255.0", "0.0.0.0", "255.255.255.255", "x"]),
-    ("gw", 2, &["192.168.1.1", "10.0.0.1", "0.0.0.0", "192.168.1.50", "", "300.1.1.1"]),
-    ("dns", 2, &["192.168.1.1", "8.8.8.8", "0.0.0.0", "x", "224.0.0.1"]),
-    ("dns2", 1, &["1.1.1.1", "", "0.0.0.0"]),
-    ("save", 2, &["1", "0", "true", "TRUE", "False", "+1+", "-0", "+7", "", "x", "%0b1%0c", "00"]),
-];
-/// The parts of a place that a cloud sends a device to.
-const PLACES: [&str; 8] =
-    ["", "a", "192.168.1.1", "-.-", "blynk.cloud", "255.255.255.255", "a b", "xn--nxasmq6b.example"];
-const PORTS: [&str; 7] = ["", "443", "8080", "0", "70000", "x", "443 "];
-/// What the cloud says in each kind of its frames.
-const BODIES: [(u8, &[u8]); 23] = [
-    (6, b""),
-    (20, b"vw\x000\x0022"),
-    (20, b"vw\x001\x001"),
-    (20, b"vw\x002\x001e9"),
-    (20, b"vr\x002"),
-    (20, b"dw\x002\x001"),
-    (20, b"vw\x00300\x00-1"),
-    (17, b""),
-    (17, b"rtc\x001796000000"),
-    (17, b"acon\x00net"),
-    (17, b"ota\x00http://"),
-    (17, b"dbg\x00wifi"),
-    (17, b"dbg\x00reboot"),
-    (17, b"dbg\x00wifi scan"),
-    (17, b"utc\x00time\x001796000000000"),
-    (17, b"adis\x00net"),
-    (17, b"meta\x00get\x00Name\x00x"),
-    (17, b"vfs\x00x"),
-    (17, &[b'x'; 300]),
-    (20, &[b'v'; 1_100]),
-    (41, b"other.cloud"),
-    (55, b"hi"),
-    (99, b"x"),
-];
-/// How the cloud answers.
-const STATUSES: [u16; 8] = [200, 200, 200, 2, 5, 9, 11, 0xFFFF];
-const LINES: [&str; 20] = [
-    "help\r",
-    "wifi\r\n",
-    "wifi scan\r",
-    "wifi info\n",
-    "devinfo\r",
-    "config\r",
-    "config erase\r",
-    "config start\r",
-    "config show\r",
-    "reboot\r",
-    "firmware info\r",
-    "firmware rollback\r",
-    "connect GoldenToken0123456789abcdefghij_ HomeNet 12345678\r",
-    "connect GoldenToken0123456789abcdefghij_ \"Home Net\" horse\\ x\r",
-    "connect a b\r",
-    "connect \u{e9}\u{8}\u{7f}\r",
-    "what\r",
-    "\t\u{8}\u{8}",
-    "blynk.setup a b c d e f g h i j k l m n o p q\r",
-    "  \r",
-];
-
 /// A day of a device.
 pub(crate) struct Day {
     start: u8,
@@ -219,11 +61,15 @@ impl Day {
         [&[self.start], self.actions.concat().as_slice()].concat()
     }
 
-    /// Changes one to four things.
+    /// Changes one to four things, or makes it one of many phones.
     pub(crate) fn change(&mut self, chance: &mut Chance) {
+        if chance.below(16) == 0 {
+            self.start = 0;
+            self.actions = many_phones(chance);
+        }
         for _ in 0..=chance.below(4) {
             let (at, to) = (chance.below(self.actions.len()), chance.below(self.actions.len() + 1));
-            match chance.below(9) {
+            match chance.below(10) {
                 0 if !self.actions.is_empty() => drop(self.actions.remove(at)),
                 1 if !self.actions.is_empty() => self.actions.insert(to, self.actions[at].clone()),
                 2 if to < self.actions.len() => self.actions.swap(at, to),
@@ -231,6 +77,7 @@ impl Day {
                 4 | 5 if !self.actions.is_empty() => spoil(&mut self.actions[at], chance),
                 6 => self.actions.push(action(chance)),
                 7 if chance.below(8) == 0 => self.start ^= 1 << chance.below(2),
+                8 => drop(self.actions.splice(to..to, others::actions(chance).iter().cloned())),
                 _ => self.actions.insert(to, action(chance)),
             }
         }
@@ -378,6 +225,50 @@ fn dhcp(chance: &mut Chance) -> Vec<u8> {
     piece(&[DATAGRAM, if is_router { how } else { how & !WITH_ITS_ID }], &message)
 }
 
+/// More phones than an access point has addresses, 11: they ask and take, and then leave, come back, find an address in
+/// use, give one back, and wait until leases end.
+fn many_phones(chance: &mut Chance) -> Vec<Vec<u8>> {
+    let count = 4 + chance.below(10);
+    let mut actions: Vec<Vec<u8>> =
+        (0..count).map(|phone| phone_message(one_of(&[1, 3, 3, 3], chance), phone, phone, chance)).collect();
+    for _ in 0..chance.below(20) {
+        let (phone, address) = (chance.below(count + 2), chance.below(13));
+        let nr = u8::try_from(phone).unwrap_or(0);
+        match chance.below(8) {
+            // Longer than an offer is kept, and than a lease of two hours.
+            0 => actions.extend([vec![PASS, 0xAF], vec![PASS, 0xAF]]),
+            1 => actions.push([PASS, 0xFF].repeat(4)),
+            2 => actions.push(vec![RADIO, nr << 4]),
+            3 => actions.push(vec![RADIO, nr << 4 | 1]),
+            4 => actions.push(phone_message(one_of(&[4, 7], chance), phone, phone, chance)),
+            5 => actions.push(phone_message(3, phone, address, chance)),
+            _ => actions.push(phone_message(1, phone, address, chance)),
+        }
+    }
+    actions
+}
+
+/// A message of DHCP about an address of the access point's pool.
+fn phone_message(kind: u8, phone: usize, address: usize, chance: &mut Chance) -> Vec<u8> {
+    let ip = [192, 168, 4, u8::try_from(2 + address).unwrap_or(0)];
+    let mut message = vec![0; 236];
+    message[..3].copy_from_slice(&[1, 1, 6]);
+    if kind == 7 {
+        message[12..16].copy_from_slice(&ip);
+    }
+    message[28..34].copy_from_slice(&[2, 0, 0, 0, 0, u8::try_from(phone).unwrap_or(0)]);
+    message.extend_from_slice(&[0x63, 0x82, 0x53, 0x63, 53, 1, kind]);
+    if kind != 7 && chance.below(6) != 0 {
+        message.extend_from_slice(&[50, 4]);
+        message.extend_from_slice(&ip);
+    }
+    if chance.below(6) == 0 {
+        message.extend_from_slice(&[54, 4, 192, 168, 4, one_of(&[1, 1, 9], chance)]);
+    }
+    message.push(255);
+    piece(&[DATAGRAM, FROM_CLIENT | TO_ALL], &message)
+}
+
 /// RFC 1035: an answer of the router, or a question of a phone.
 fn dns(chance: &mut Chance) -> Vec<u8> {
     let is_answer = chance.below(3) != 0;
@@ -437,7 +328,11 @@ fn form(chance: &mut Chance) -> Vec<u8> {
     for (name, often, values) in ARGUMENTS {
         if chance.below(8) < often {
             let value = values[if chance.below(2) == 0 { 0 } else { chance.below(values.len()) }];
-            arguments.push(format!("{name}={value}"));
+            let [before, after] = [(); 2].map(|()| match chance.below(8) {
+                0 => one_of(&["+", "%20", "%09", "%0A", "%0b", "%0C", "%0d", "%1F", "%00"], chance),
+                _ => "",
+            });
+            arguments.push(format!("{name}={before}{value}{after}"));
         }
     }
     let arguments = arguments.join("&");
@@ -462,7 +357,21 @@ fn cloud_frame(chance: &mut Chance) -> Vec<u8> {
         return [&[0, 0, id.min(3)][..], &one_of(&STATUSES, chance).to_be_bytes()].concat();
     }
     let place = format!("{}\0{}", one_of(&PLACES, chance), one_of(&PORTS, chance));
-    let (command, body) = if chance.below(6) == 0 { (41, place.as_bytes()) } else { one_of(&BODIES, chance) };
+    let pin = one_of(&["0", "1", "2", "2", "3", "255", "256", "x", ""], chance);
+    let told =
+        format!("{}\0{pin}\0{}", one_of(&["vw", "vw", "vr", "dw", "vx"], chance), one_of(&VALUES, chance));
+    let mut verb = one_of(&VERBS, chance).as_bytes().to_vec();
+    if chance.below(3) == 0 {
+        let at = chance.below(verb.len());
+        verb[at] = odd_byte(chance);
+    }
+    let said = [&verb, &b"\0"[..], one_of(&SAID, chance).as_bytes()].concat();
+    let (command, body) = match chance.below(8) {
+        0 => (41, place.as_bytes()),
+        1 | 2 => (20, told.as_bytes()),
+        3 => (17, said.as_slice()),
+        _ => one_of(&BODIES, chance),
+    };
     let [high, low] = u16::try_from(body.len()).unwrap_or(0).to_be_bytes();
     [&[command, 0, id, high, low], body].concat()
 }

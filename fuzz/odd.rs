@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What YAML can say in the place of a value, and mostly should not: the reader has code for each, once for every type.
-pub(crate) const YAML: [&str; 48] = [
+pub(crate) const YAML: [&str; 66] = [
     "null",
     "~",
     "",
@@ -54,6 +54,25 @@ pub(crate) const YAML: [&str; 48] = [
     "True",
     "yes",
     "-0",
+    "+5",
+    "+",
+    "-",
+    // Numbers at the ends of our types, and where the last digit or all but it are too much.
+    "-128",
+    "-129",
+    "-130",
+    "255",
+    "256",
+    "260",
+    "65535",
+    "65536",
+    "65540",
+    "4294967295",
+    "4294967296",
+    "4294967300",
+    "9223372036854775808",
+    "18446744073709551616",
+    "18446744073709551620",
 ];
 
 /// The same of JSON, and what is just not JSON.
@@ -135,7 +154,7 @@ const BEFORE: [&str; 10] =
 /// Which part of the text an oddity takes.
 #[derive(Clone, Copy)]
 enum Part {
-    /// All up to the next mark.
+    /// All of it, or up to the next mark.
     Value,
     /// All up to the next colon.
     Key,
@@ -145,11 +164,15 @@ enum Part {
 
 /// The text with one of these in the place of some value. `seed` decides which, and where.
 pub(crate) fn with_odd_value(text: &str, seed: u32, oddities: &[&str]) -> Option<String> {
-    let places = places(text);
     let seed = usize::try_from(seed).ok()?;
+    with_value(text, seed, oddities.get(seed / 7 % oddities.len())?)
+}
+
+/// The text with this in the place of some value. `seed` decides where.
+pub(crate) fn with_value(text: &str, seed: usize, value: &str) -> Option<String> {
+    let places = places(text);
     let at = *places.get(seed % places.len().max(1))?;
-    let odd = oddities.get(seed / places.len() % oddities.len())?;
-    Some(with_odd_at(text, at, odd, Part::Value))
+    Some(with_odd_at(text, at, value, Part::Value))
 }
 
 /// Where values and keys begin.
@@ -164,40 +187,68 @@ pub(crate) fn places(text: &str) -> Vec<usize> {
 
 fn with_odd_at(text: &str, at: usize, odd: &str, part: Part) -> String {
     let (before, rest) = text.split_at(at);
-    let ends: &[char] = match part {
-        Part::Value => &[',', '}', ']', '\n'],
-        Part::Key => &[':', '='],
+    let len = match part {
+        Part::Value => value_len(rest),
+        Part::Key => rest.find([':', '=']).unwrap_or(rest.len()),
         Part::Nothing => return format!("{before}{odd}{rest}"),
     };
-    let len = rest.find(ends).unwrap_or(rest.len());
     let space = if before.ends_with(' ') { "" } else { " " };
     format!("{before}{space}{odd}{}", &rest[len..])
+}
+
+/// Up to the bracket or the quotation mark that ends the value which a text begins with, or up to the next mark.
+fn value_len(text: &str) -> usize {
+    let to_mark = || text.find([',', '}', ']', '\n']).unwrap_or(text.len());
+    let (mut depth, mut is_quoted, mut is_escaped) = (0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            _ => {}
+        }
+        if depth <= 0 && !is_quoted {
+            // What does not begin with a bracket or a quotation mark has none that ends it.
+            return if at == 0 { to_mark() } else { at + c.len_utf8() };
+        }
+    }
+    to_mark()
 }
 
 /// A text, the oddities of its language, and where to put them.
 pub(crate) type Text = (String, &'static [&'static str], Vec<usize>);
 
-/// Every oddity in every place of some texts, one after the other: by chance alone the last of them comes too late.
+/// Some texts and every oddity in every place of each, one after the other: by chance alone the last of them comes too
+/// late.
 pub(crate) struct Walk {
     texts: Vec<Text>,
     text: usize,
+    /// Whether the text as it is has been given.
+    is_told: bool,
     place: usize,
     oddity: usize,
 }
 
 impl Walk {
     pub(crate) fn new(texts: Vec<Text>) -> Self {
-        Self { texts, text: 0, place: 0, oddity: 0 }
+        Self { texts, text: 0, is_told: false, place: 0, oddity: 0 }
     }
 
     /// The number of the next text, and the text; nothing at the end.
     pub(crate) fn next(&mut self) -> Option<(usize, String)> {
         let (nr, (text, oddities, places)) = loop {
             let text = self.texts.get(self.text)?;
+            if !self.is_told {
+                self.is_told = true;
+                return Some((self.text, text.0.clone()));
+            }
             if self.place < text.2.len() {
                 break (self.text, text);
             }
-            (self.text, self.place) = (self.text + 1, 0);
+            (self.text, self.place, self.is_told) = (self.text + 1, 0, false);
         };
         let count = oddities.len();
         let (odd, part) = match self.oddity {

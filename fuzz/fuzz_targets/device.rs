@@ -5,6 +5,9 @@
 mod by_action;
 #[path = "../chance.rs"]
 mod chance;
+#[path = "../odd.rs"]
+#[expect(dead_code, reason = "languages")]
+mod odd;
 
 use by_action::Day;
 use chance::Chance;

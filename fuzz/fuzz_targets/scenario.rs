@@ -6,6 +6,8 @@ use std::sync::{LazyLock, Mutex};
 
 #[path = "../by_schema.rs"]
 mod by_schema;
+#[path = "../by_yaml.rs"]
+mod by_yaml;
 #[path = "../chance.rs"]
 mod chance;
 #[path = "../odd.rs"]
@@ -13,6 +15,7 @@ mod chance;
 mod odd;
 
 use by_schema::Writer;
+use chance::Chance;
 use odd::{Text, Walk, YAML};
 
 /// Every oddity in every place of all cases and of the schema.
@@ -22,15 +25,24 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NA
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut writer = Writer::new(seed);
-    let written = match writer.below(6) {
+    let old = String::from_utf8_lossy(&data[..size]);
+    let written = match writer.below(8) {
         0 => Some(writer.file()),
         // Whoever reads a file stops at the first thing that is wrong, so that one that is right says most.
-        1 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 6, &YAML),
+        1 => odd::with_odd_value(&old, seed / 6, &YAML),
         2 | 3 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
-        2 => odd::with_odd_value(&String::from_utf8_lossy(&data[..size]), seed / 6, &YAML),
-        3 => change_steps(&String::from_utf8_lossy(&data[..size]), &mut writer),
+        2 => odd::with_odd_value(&old, seed / 6, &YAML),
+        3 => change_steps(&old, &mut writer),
+        4 => {
+            let mut chance = Chance::new(seed);
+            match chance.below(2) {
+                0 => Some(by_yaml::stream(&mut chance)),
+                _ => odd::with_value(&old, chance.below(usize::MAX), &by_yaml::value(&mut chance)),
+            }
+        }
         _ => None,
     };
+    drop(old);
     match written.filter(|text| text.len() <= max_size) {
         Some(text) => {
             data[..text.len()].copy_from_slice(text.as_bytes());
@@ -44,8 +56,10 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
 /// little as a file must have: no step twice that differs in numbers alone.
 fn texts() -> Vec<Text> {
     let mut known = BTreeSet::new();
-    let mut texts: Vec<Text> =
-        by_schema::every_place().into_iter().map(|(text, at)| (text, &YAML[..], vec![at])).collect();
+    let mut texts: Vec<Text> = by_schema::every_place()
+        .into_iter()
+        .map(|(text, at)| (text, &YAML[..], at.into_iter().collect()))
+        .collect();
     for case in odd::files_of("../scenarios/cases") {
         let case = String::from_utf8_lossy(&case).into_owned();
         let Some((head, steps)) = case.split_once("\nsteps:\n") else { continue };

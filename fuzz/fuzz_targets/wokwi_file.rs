@@ -3,9 +3,18 @@
 
 use std::sync::{LazyLock, Mutex};
 
+#[path = "../by_json.rs"]
+mod by_json;
+#[path = "../by_toml.rs"]
+mod by_toml;
+#[path = "../by_yaml.rs"]
+mod by_yaml;
+#[path = "../chance.rs"]
+mod chance;
 #[path = "../odd.rs"]
 mod odd;
 
+use chance::Chance;
 use odd::Walk;
 
 /// The kinds of files of the corpus, and every oddity in every place of each.
@@ -21,9 +30,10 @@ static WALK: LazyLock<Mutex<(Vec<u8>, Walk)>> = LazyLock::new(|| {
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NAME"), bytes));
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let changed = match seed % 4 {
-        0 => walk(),
-        1 => text_of(&data[..size])
+    let changed = match seed % 8 {
+        0 | 4 => walk(),
+        2 | 3 => written(&data[..size], &mut Chance::new(seed)),
+        1 | 5 => text_of(&data[..size])
             .and_then(|(kind, text)| Some((kind, odd::with_odd_value(text, seed / 4, oddities(kind))?))),
         _ => None,
     };
@@ -41,6 +51,21 @@ fn walk() -> Option<(u8, String)> {
     let (kinds, walk) = &mut *WALK.lock().ok()?;
     let (nr, text) = walk.next()?;
     Some((kinds[nr], text))
+}
+
+/// A text of one of the languages, or such a value in the file.
+fn written(bytes: &[u8], chance: &mut Chance) -> Option<(u8, String)> {
+    match (text_of(bytes), chance.below(2)) {
+        (Some((kind, text)), 0) => {
+            let value = [by_toml::value, by_json::value, by_yaml::value][usize::from(kind % 3)](chance);
+            Some((kind, odd::with_value(text, chance.below(usize::MAX), &value)?))
+        }
+        _ => {
+            let kind = chance.below(3);
+            let text = [by_toml::text, by_json::value, by_yaml::stream][kind](chance);
+            Some((u8::try_from(kind).ok()?, text))
+        }
+    }
 }
 
 fn text_of(bytes: &[u8]) -> Option<(u8, &str)> {
