@@ -161,7 +161,13 @@ impl Writer {
             return wrong[self.below(wrong.len())].clone();
         }
         if let Some(name) = node["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+            let number = self.below(256);
             return match right(name) {
+                // Of these there may be many, in any order.
+                _ if self.is_right && name == "Mac" => json!(format!("02:00:00:00:00:{number:02X}")),
+                _ if self.is_right && name == "Host" && number % 4 == 0 => {
+                    json!(format!("h{number}.example"))
+                }
                 Some(texts) if self.is_right || self.below(4) != 0 => json!(texts[self.below(texts.len())]),
                 _ => self.value(&SCHEMA["definitions"][name], depth),
             };
@@ -253,7 +259,11 @@ impl Writer {
 
     fn list(&mut self, node: &'static Value, depth: u32) -> Value {
         let least = node["minItems"].as_u64().unwrap_or(0);
-        let usual = if depth < DEPTH_MAX && self.below(20) == 0 { MANY as u64 } else { 3 };
+        let usual = match self.below(40) {
+            0 if depth < DEPTH_MAX => 3 * MANY as u64,
+            1 if depth < DEPTH_MAX => MANY as u64,
+            _ => 3,
+        };
         let most = node["maxItems"].as_u64().unwrap_or(usual).max(least);
         let more = self.below(usize::try_from(most - least).unwrap_or(0) + 1);
         let count = usize::try_from(least).unwrap_or(0) + more;
@@ -297,7 +307,7 @@ impl Writer {
     }
 }
 
-/// Gives the members of a world, or of a mesh, names of which there are no two.
+/// Gives the members of a world, or of a mesh, names of which there are no two, in no order.
 fn give_names(object: &mut Map<String, Value>) {
     let lists = FIRST.into_iter().chain([("access_points", "m")]);
     for (key, first) in lists {
@@ -306,7 +316,8 @@ fn give_names(object: &mut Map<String, Value>) {
         {
             let Some(item) = item.as_object_mut() else { continue };
             if number > 0 || item.contains_key("name") {
-                let name = if number == 0 { first.to_owned() } else { format!("{first}{number}") };
+                let name =
+                    if number == 0 { first.to_owned() } else { format!("{first}{}", number * 61 % 97) };
                 item.insert("name".to_owned(), json!(name));
             }
         }

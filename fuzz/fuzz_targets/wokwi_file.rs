@@ -7,6 +7,8 @@ use std::sync::{LazyLock, Mutex};
 mod by_json;
 #[path = "../by_toml.rs"]
 mod by_toml;
+#[path = "../by_wokwi.rs"]
+mod by_wokwi;
 #[path = "../by_yaml.rs"]
 mod by_yaml;
 #[path = "../chance.rs"]
@@ -55,14 +57,18 @@ fn walk() -> Option<(u8, String)> {
 
 /// A text of one of the languages, or such a value in the file.
 fn written(bytes: &[u8], chance: &mut Chance) -> Option<(u8, String)> {
-    match (text_of(bytes), chance.below(2)) {
+    match (text_of(bytes), chance.below(3)) {
         (Some((kind, text)), 0) => {
             let value = [by_toml::value, by_json::value, by_yaml::value][usize::from(kind % 3)](chance);
             Some((kind, odd::with_value(text, chance.below(usize::MAX), &value)?))
         }
-        _ => {
+        (_, written) => {
             let kind = chance.below(3);
-            let text = [by_toml::text, by_json::value, by_yaml::stream][kind](chance);
+            let writers: [fn(&mut Chance) -> String; 3] = match written {
+                1 => [by_wokwi::settings, by_wokwi::diagram, by_wokwi::automation],
+                _ => [by_toml::text, by_json::value, by_yaml::stream],
+            };
+            let text = writers[kind](chance);
             Some((u8::try_from(kind).ok()?, text))
         }
     }
