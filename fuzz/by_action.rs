@@ -9,7 +9,9 @@ mod others;
 mod words;
 
 use crate::chance::Chance;
-use words::{ARGUMENTS, BODIES, IPS, LINES, NAMES, PLACES, PORTS, SAID, STATUSES, VALUES, VERBS, WORDS};
+use words::{
+    ARGUMENTS, BODIES, IPS, LINE_WORDS, LINES, NAMES, PLACES, PORTS, SAID, STATUSES, VALUES, VERBS, WORDS,
+};
 
 // The kinds of actions.
 const FRAME: u8 = 0;
@@ -163,11 +165,37 @@ fn action(chance: &mut Chance) -> Vec<u8> {
             _ => vec![CONSOLE + 2],
         },
         9 => {
-            let line = one_of(&LINES, chance);
-            [&[CONSOLE, u8::try_from(line.len()).unwrap_or(u8::MAX)], line.as_bytes()].concat()
+            let line = line(chance);
+            let len = line.len().min(255);
+            [&[CONSOLE, u8::try_from(len).unwrap_or(u8::MAX)], &line[..len]].concat()
         }
         _ => raw(chance),
     }
+}
+
+/// A line of the console, whole or put together from its words.
+fn line(chance: &mut Chance) -> Vec<u8> {
+    if chance.below(3) == 0 {
+        return one_of(&LINES, chance).as_bytes().to_vec();
+    }
+    let mut line: Vec<u8> = (0..=chance.below(4))
+        .flat_map(|_| {
+            let mut word = one_of(&LINE_WORDS, chance).as_bytes().to_vec();
+            if chance.below(6) == 0 {
+                let at = chance.below(word.len());
+                word.splice(
+                    at..at,
+                    one_of(&[&b"\\"[..], b"\\ ", b"\x08", b"\xff", b"\xe2\x82", b"A"], chance)
+                        .iter()
+                        .copied(),
+                );
+            }
+            word.extend_from_slice(one_of(&[&b" "[..], b" ", b"  ", b"\t"], chance));
+            word
+        })
+        .collect();
+    line.extend_from_slice(one_of(&[&b"\r"[..], b"\n", b"\r\n", b""], chance));
+    line
 }
 
 /// RFC 2131, from a router or from a phone.
@@ -279,25 +307,57 @@ fn dns(chance: &mut Chance) -> Vec<u8> {
     };
     let count = u8::try_from(if is_answer { chance.below(4) } else { 0 }).unwrap_or(0);
     let mut message = vec![0, 0, flags[0], flags[1], 0, 1, 0, count, 0, 0, 0, 0];
-    for label in one_of(&NAMES, chance).split('.') {
-        message.push(u8::try_from(label.len()).unwrap_or(0));
-        message.extend_from_slice(label.as_bytes());
-    }
-    message.extend_from_slice(&[0, 0, one_of(&[1, 28, 65, 255], chance), 0, 1]);
+    let name = one_of(&NAMES, chance);
+    message.extend(labels(name, chance));
+    message.extend_from_slice(&[0, one_of(&[1, 28, 65, 255], chance), 0, 1]);
     for _ in 0..count {
-        match chance.below(5) {
-            0 => message.extend_from_slice(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01a\xc0\x12"),
-            1 => message
-                .extend_from_slice(b"\xc0\x0c\x00\x1c\x00\x01\x00\x00\x00\x3c\x00\x10\xfe\x80abcdefghijklmn"),
-            2 => message.extend_from_slice(b"\xc0\xff\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04"),
-            _ => {
-                message.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04");
-                message.extend_from_slice(&one_of(&IPS, chance));
-            }
-        }
+        // Mostly of the name that was asked for, by a pointer, or of the end of it.
+        let owner = match chance.below(8) {
+            0 => labels(name, chance),
+            1 => vec![0xC0, one_of(&[0x0C, 0x12, 0x18, 0x2B, 0xFF], chance)],
+            2 => vec![1, b'a', 0xC0, 0x12],
+            _ => vec![0xC0, 0x0C],
+        };
+        let (kind, data) = match chance.below(8) {
+            0 => (5, vec![1, b'a', 0xC0, 0x12]),
+            1 => (5, labels(one_of(&NAMES, chance), chance)),
+            2 => (5, vec![0xC0, one_of(&[0x0C, 0x12, 0x18, 0x2B, 0xFF], chance)]),
+            3 => (28, vec![0xFE; 16]),
+            _ => (1, one_of(&IPS, chance).to_vec()),
+        };
+        let class = one_of(&[1, 1, 1, 3], chance);
+        let len =
+            u8::try_from(data.len()).unwrap_or(0).wrapping_add(one_of(&[0, 0, 0, 0, 0, 1, 255], chance));
+        message.extend(owner);
+        message.extend_from_slice(&[0, kind, 0, class, 0, 0, 0, 60, 0, len]);
+        message.extend(data);
     }
     let how = if is_answer { ANSWER | WITH_ITS_ID } else { QUESTION };
     piece(&[DATAGRAM, how], &message)
+}
+
+/// A name, now and then in capitals, cut, or with its end by a pointer.
+fn labels(name: &str, chance: &mut Chance) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for label in name.split('.') {
+        bytes.push(u8::try_from(label.len()).unwrap_or(0));
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    match chance.below(12) {
+        0 => bytes.make_ascii_uppercase(),
+        1 => bytes.truncate(chance.below(bytes.len())),
+        2 => {
+            let at = chance.below(bytes.len());
+            bytes[at] = odd_byte(chance);
+        }
+        3 => {
+            bytes.extend_from_slice(&[0xC0, 0x12]);
+            return bytes;
+        }
+        _ => {}
+    }
+    bytes.push(0);
+    bytes
 }
 
 /// A part of a conversation over TCP: one or two things that somebody says, whole or cut.
@@ -332,7 +392,7 @@ fn form(chance: &mut Chance) -> Vec<u8> {
                 0 => one_of(&["+", "%20", "%09", "%0A", "%0b", "%0C", "%0d", "%1F", "%00"], chance),
                 _ => "",
             });
-            arguments.push(format!("{name}={before}{value}{after}"));
+            arguments.push(format!("{}={before}{value}{after}", key(name, chance)));
         }
     }
     let arguments = arguments.join("&");
@@ -348,6 +408,21 @@ fn form(chance: &mut Chance) -> Vec<u8> {
         }
     };
     request.into_bytes()
+}
+
+/// A name of an argument, now and then in other words for the same or nearly so.
+fn key(name: &str, chance: &mut Chance) -> String {
+    let (before, after) = name.split_at(chance.below(name.len()));
+    match (chance.below(40), after.chars().next()) {
+        (0, Some(first)) => format!("{before}%{:02X}{}", u32::from(first), &after[1..]),
+        (1, Some(_)) => format!("{before}+{}", &after[1..]),
+        (2, Some(_)) => format!("{before}%zz{}", &after[1..]),
+        (3, _) => before.to_owned(),
+        (4, _) => format!("{name}x"),
+        (5, _) => name.to_uppercase(),
+        (6, _) => "ssidManual".to_owned(),
+        _ => name.to_owned(),
+    }
 }
 
 /// A frame of Blynk's protocol.
@@ -425,7 +500,7 @@ fn packet(chance: &mut Chance) -> (u8, Vec<u8>) {
             let len = u16::try_from(8 + payload.len()).unwrap_or(0).to_be_bytes();
             (17, [&ports[..], &len, &[0, 0], payload].concat())
         }
-        4 => (one_of(&[41, 47, 132, 255], chance), vec![0; 24]),
+        4 => (one_of(&[0, 41, 43, 44, 47, 50, 51, 58, 59, 60, 132, 255], chance), vec![0; 24]),
         // RFC 9293 with options: segment size, window scale, selective acknowledgements, times, one that is cut.
         _ => {
             let flags = one_of(&[0x02, 0x12, 0x10, 0x18, 0x14, 0x01], chance);

@@ -3,7 +3,7 @@
 
 use crate::chance::Chance;
 
-const DIRECTIVES: [&str; 10] = [
+const DIRECTIVES: [&str; 11] = [
     "%YAML 1.2",
     "%YAML 1.1",
     "%YAML 2.0",
@@ -14,9 +14,10 @@ const DIRECTIVES: [&str; 10] = [
     "%TAG !e! !x",
     "%TAG !e",
     "%OTHER a b",
+    "%TAG !e! tag:yaml.org,2002:",
 ];
 /// What stands before a node.
-const PROPERTIES: [&str; 18] = [
+const PROPERTIES: [&str; 28] = [
     "&a",
     "&b",
     "!!str",
@@ -35,6 +36,16 @@ const PROPERTIES: [&str; 18] = [
     "!!str &b",
     "&a &b",
     "&",
+    "!!strx",
+    "!!in",
+    "!!boolean",
+    "!!nul",
+    "!!bool",
+    "!!float",
+    "!!null",
+    "!<tag:yaml.org,2002:str>",
+    "!<tag:yaml.org,2002:strx>",
+    "!e!str",
 ];
 const PLAIN: [&str; 34] = [
     "a", "a b", "a#b", "a #b", "a:b", "a: b", "a :b", "-", "-a", "- a", "?", "?a", ":", ":a", "*a", "*b",
@@ -84,6 +95,23 @@ const HEADERS: [&str; 16] =
     ["|", ">", "|+", "|-", ">+", ">-", "|2", ">1-", "|+9", "|0", "|10", "|+-", "| # c", ">#c", "|x", "|2 "];
 /// Lines of such a text.
 const LINES: [&str; 10] = ["a", "a b", " a", "", "\ta", "#c", "- a", "---", "ü", "  "];
+/// Characters that YAML does not allow, nearly does not, or of which a reader has its own opinion.
+const ODD: [&str; 14] = [
+    "\u{0}",
+    "\u{7}",
+    "\u{7F}",
+    "\u{80}",
+    "\u{85}",
+    "\u{9F}",
+    "\u{A0}",
+    "\u{2029}",
+    "\u{D7FF}",
+    "\u{E000}",
+    "\u{FEFF}",
+    "\u{FFFE}",
+    "\u{10FFFF}",
+    "\t",
+];
 const COMMENTS: [&str; 6] = [" # c", "# c", "\n# c", "\n\n  # ü\n", " #", "\t# c"];
 /// How deep a node may be before it has no others in it.
 const DEPTH_MAX: usize = 4;
@@ -98,7 +126,11 @@ pub(crate) fn stream(chance: &mut Chance) -> String {
         writer.document();
     }
     let mut text = writer.text;
-    match chance.below(12) {
+    match chance.below(16) {
+        3 => {
+            let at = text.floor_char_boundary(chance.below(text.len() + 1));
+            text.insert_str(at, ODD[chance.below(ODD.len())]);
+        }
         0 => text = text.replace('\n', "\r\n"),
         1 => text = text.replace('\n', "\r"),
         2 => text.truncate(text.floor_char_boundary(chance.below(text.len() + 1))),

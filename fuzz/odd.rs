@@ -175,6 +175,30 @@ pub(crate) fn with_value(text: &str, seed: usize, value: &str) -> Option<String>
     Some(with_odd_at(text, at, value, Part::Value))
 }
 
+/// The text with one of its words spelt wrong. `seed` decides which, and how.
+pub(crate) fn with_typo(text: &str, seed: u32) -> Option<String> {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let count = words.clone().count().max(1);
+    let seed = usize::try_from(seed).ok()?;
+    let word = words.nth(seed % count)?;
+    let start = word.as_ptr().addr() - text.as_ptr().addr();
+    let at = start + seed / count % word.len();
+    let (before, rest) = text.split_at(at);
+    let (c, after) = rest.split_at(1);
+    let how = seed / count / word.len();
+    let more = ["x", "S", "0", "_"][how / 8 % 4];
+    Some(match how % 8 {
+        0 => format!("{before}{after}"),
+        1 => format!("{before}{c}{c}{after}"),
+        2 => format!("{before}{more}{after}"),
+        3 => format!("{before}{more}{c}{after}"),
+        4 => format!("{before}{}{after}", c.to_uppercase()),
+        5 => before.to_owned() + &text[start + word.len()..],
+        6 => format!("{}{}{}", &text[..start], word.to_uppercase(), &text[start + word.len()..]),
+        _ => text[..start].to_owned() + rest,
+    })
+}
+
 /// Where values and keys begin.
 pub(crate) fn places(text: &str) -> Vec<usize> {
     // JSON as it is mostly written has no space behind its marks.

@@ -30,7 +30,7 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
         0 => Some(writer.file()),
         // Whoever reads a file stops at the first thing that is wrong, so that one that is right says most.
         1 => odd::with_odd_value(&old, seed / 6, &YAML),
-        2 | 3 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
+        2 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
         2 => odd::with_odd_value(&old, seed / 6, &YAML),
         3 => change_steps(&old, &mut writer),
         4 => {
@@ -40,6 +40,7 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
                 _ => odd::with_value(&old, chance.below(usize::MAX), &by_yaml::value(&mut chance)),
             }
         }
+        5 if seed.is_multiple_of(3) => odd::with_typo(&old, seed / 24),
         _ => None,
     };
     drop(old);

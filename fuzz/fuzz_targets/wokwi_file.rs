@@ -33,7 +33,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_checks::check(env!("CARGO_BIN_NA
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let changed = match seed % 8 {
-        0 | 4 => walk(),
+        0 => walk(),
+        4 => text_of(&data[..size]).and_then(|(kind, text)| Some((kind, odd::with_typo(text, seed / 8)?))),
         2 | 3 => written(&data[..size], &mut Chance::new(seed)),
         1 | 5 => text_of(&data[..size])
             .and_then(|(kind, text)| Some((kind, odd::with_odd_value(text, seed / 4, oddities(kind))?))),
