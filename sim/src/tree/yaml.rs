@@ -8,7 +8,8 @@ use super::{Key, Node, Place, Unreadable, Value};
 
 /// Lists and maps in each other; the deepest scenario has six.
 const DEPTH_MAX: usize = 64;
-/// Values that aliases may repeat in one file, so that a short text does not become a tree that fills the memory.
+/// Values that anchors and aliases may repeat in one file, so that a short text does not become a tree that fills the
+/// memory.
 const REPEATED_MAX: usize = 10_000;
 
 /// What a file holds.
@@ -95,11 +96,8 @@ impl Builder {
                 let Some(node) = self.anchored.get(&anchor) else {
                     return Err(unreadable(at, "an alias cannot stand within what it names"));
                 };
-                self.repeated += count(node);
-                if self.repeated > REPEATED_MAX {
-                    return Err(unreadable(at, "aliases repeat too much"));
-                }
-                let value = node.value.clone();
+                let (count, value) = (count(node), node.value.clone());
+                self.repeat(count, at)?;
                 self.put(Node { at, value }, 0)
             }
             _ => Ok(()),
@@ -122,9 +120,19 @@ impl Builder {
         matches!(self.open.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }))
     }
 
+    fn repeat(&mut self, count: usize, at: Place) -> Result<(), Unreadable> {
+        self.repeated += count;
+        if self.repeated > REPEATED_MAX {
+            return Err(unreadable(at, "anchors and aliases repeat too much"));
+        }
+        Ok(())
+    }
+
     /// Puts a value where it belongs.
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), Unreadable> {
         if anchor != 0 {
+            // A copy is kept of it, and anchors may stand in each other.
+            self.repeat(count(&node), node.at)?;
             self.anchored.insert(anchor, node.clone());
         }
         let Some(Open { node: Node { value, .. }, key, .. }) = self.open.last_mut() else {
@@ -222,7 +230,12 @@ mod tests {
     #[test]
     fn a_short_text_does_not_become_a_huge_tree() {
         let doubled: String = (1..20).map(|nr| format!("- &a{nr} [*a{}, *a{}]\n", nr - 1, nr - 1)).collect();
-        check_refused(&format!("- &a0 [x]\n{doubled}"), 12, 15, "aliases repeat too much");
+        let why = "anchors and aliases repeat too much";
+        check_refused(&format!("- &a0 [x]\n{doubled}"), 11, 8, why);
+        // As many copies as anchors around it: 240 kB became 580 MB.
+        let around: String = (0..60).map(|nr| format!("[&a{nr} ")).collect();
+        let text = format!("{around}[{}]{}", "x, ".repeat(400), "]".repeat(60));
+        check_refused(&text, 1, 207, why);
         check_refused(
             &format!("{}{}", "[".repeat(100), "]".repeat(100)),
             1,
