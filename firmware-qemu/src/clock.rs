@@ -1,4 +1,4 @@
-//! The machine's timer, only to end a sleep: what time it is comes from the host with each turn.
+//! The machine's timer, only to end a sleep or a wait: what time it is comes from the host with each turn.
 
 /// The time of the timer, two words.
 const TIME: usize = 0x0200_BFF8;
@@ -18,6 +18,12 @@ pub fn wake_in(milliseconds: u32) {
     write(COMPARE, low);
     // SAFETY: interrupts are disabled as a whole, so that none is ever taken.
     unsafe { riscv::register::mie::set_mtimer() };
+}
+
+/// Does nothing for so many milliseconds.
+pub fn wait(milliseconds: u32) {
+    let end = now() + u64::from(milliseconds) * TICKS_PER_MS;
+    while now() < end {}
 }
 
 fn now() -> u64 {
