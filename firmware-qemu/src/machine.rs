@@ -2,6 +2,8 @@
 
 use riscv_rt::TrapFrame;
 
+use crate::clock;
+
 /// SiFive's test device.
 const TEST: *mut u32 = 0x0010_0000 as *mut u32;
 /// Ends the emulator with the status in the upper half.
@@ -10,7 +12,10 @@ const TEST_FAIL: u32 = 0x3333;
 const TEST_RESET: u32 = 0x7777;
 
 /// The exit status after a panic.
-pub const EXIT_PANIC: u16 = 101;
+const EXIT_PANIC: u16 = 101;
+/// How long whoever listens has time to read the last words: a pseudo-terminal forgets what nobody has read when the
+/// emulator that made it ends.
+const LAST_WORDS_MS: u32 = 500;
 /// The exit status when the line is gone.
 pub const EXIT_LINE: u16 = 1;
 
@@ -22,6 +27,12 @@ pub fn reset() -> ! {
 /// Ends the emulator.
 pub fn exit(status: u16) -> ! {
     write_test(u32::from(status) << 16 | TEST_FAIL)
+}
+
+/// Ends the emulator when why has been said.
+pub fn exit_after_panic() -> ! {
+    clock::wait(LAST_WORDS_MS);
+    exit(EXIT_PANIC)
 }
 
 fn write_test(value: u32) -> ! {

@@ -40,8 +40,6 @@ const RAM: usize = size_of::<Device<Thermostat>>() + size_of::<StaticBuffers>() 
 const _: () = assert!(RAM <= RAM_MAX);
 
 const HEAP_LEN: usize = virtio::HEAP_LEN + secure::HEAP_LEN;
-/// How long whoever listens has time to read the last words.
-const LAST_WORDS_MS: u32 = 500;
 
 type Platform = TurnPlatform<Pflash, Channel, &'static mut Queues>;
 
@@ -92,9 +90,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(bytes) = encode(&Response::Panic(text), &mut room) {
         Uart::open().send(bytes);
     }
-    // A pseudo-terminal forgets what nobody has read when the emulator that made it ends.
-    clock::wait(LAST_WORDS_MS);
-    machine::exit(machine::EXIT_PANIC)
+    machine::exit_after_panic()
 }
 
 struct Words {

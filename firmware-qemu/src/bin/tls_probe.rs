@@ -239,5 +239,5 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         }
     }
     let _ = writeln!(Port(Uart::open()), "{info}");
-    machine::exit(machine::EXIT_PANIC)
+    machine::exit_after_panic()
 }
