@@ -8,7 +8,7 @@ mod others;
 #[path = "by_action/words.rs"]
 mod words;
 
-use crate::chance::Chance;
+use crate::chance::{Chance, one_of};
 use words::{
     ARGUMENTS, BODIES, IPS, LINE_WORDS, LINES, NAMES, PLACES, PORTS, SAID, STATUSES, VALUES, VERBS, WORDS,
 };
@@ -40,6 +40,7 @@ const ACCESS_POINT: [u8; 6] = [0x24, 0x0A, 0xC4, 0, 1, 0x11];
 const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 0xF0];
 const BROADCAST: [u8; 6] = [0xFF; 6];
 const MULTICAST: [u8; 6] = [1, 0, 0x5E, 0, 0, 0xFB];
+
 /// A day of a device.
 pub(crate) struct Day {
     start: u8,
@@ -145,10 +146,6 @@ fn odd_byte(chance: &mut Chance) -> u8 {
     odd.get(chance.below(odd.len() + 6))
         .copied()
         .unwrap_or_else(|| u8::try_from(chance.below(256)).unwrap_or(0))
-}
-
-fn one_of<T: Copy>(of: &[T], chance: &mut Chance) -> T {
-    of[chance.below(of.len())]
 }
 
 fn action(chance: &mut Chance) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Texts of JSON with comments that have everything the language has, mostly right.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, one_of};
 use crate::odd;
 
 const NAMES: [&str; 14] = [
@@ -57,10 +57,6 @@ pub(crate) fn value(chance: &mut Chance) -> String {
         }
         _ => nested(chance, 0),
     }
-}
-
-fn one_of<'a>(of: &[&'a str], chance: &mut Chance) -> &'a str {
-    of[chance.below(of.len())]
 }
 
 fn nested(chance: &mut Chance, depth: usize) -> String {

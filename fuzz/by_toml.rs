@@ -1,6 +1,6 @@
 //! Texts of TOML that have everything the language has, mostly right.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, one_of};
 use crate::odd;
 
 const KEYS: [&str; 16] = [
@@ -110,7 +110,11 @@ pub(crate) fn text(chance: &mut Chance) -> String {
             )),
             _ => {
                 let key = if is_crowded { format!("k{}", chance.below(900)) } else { key(chance) };
-                text.extend([&key, one_of(&[" = ", " = ", "=", " ", "= \n"], chance), &value(chance)]);
+                text.extend([
+                    key.as_str(),
+                    one_of(&[" = ", " = ", "=", " ", "= \n"], chance),
+                    &value(chance),
+                ]);
             }
         }
         text.push_str(one_of(&["\n", "\n", "\n", "\n", "\r\n", " # c\n", "\r", "\n\n"], chance));
@@ -121,10 +125,6 @@ pub(crate) fn text(chance: &mut Chance) -> String {
 /// What may stand behind a key.
 pub(crate) fn value(chance: &mut Chance) -> String {
     nested(chance, 0)
-}
-
-fn one_of<'a>(of: &[&'a str], chance: &mut Chance) -> &'a str {
-    of[chance.below(of.len())]
 }
 
 fn key(chance: &mut Chance) -> String {

@@ -1,6 +1,6 @@
 //! Files of a Wokwi project that are mostly right: settings, diagrams with parts and wires, automation.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, one_of};
 use crate::odd;
 
 const TYPES: [&str; 18] = [
@@ -176,11 +176,11 @@ pub(crate) fn settings(chance: &mut Chance) -> String {
     if chance.below(8) == 0 {
         lines.clear();
     }
-    lines.extend((0..chance.below(8)).map(|_| SETTINGS[chance.below(SETTINGS.len())]));
+    lines.extend((0..chance.below(8)).map(|_| one_of(&SETTINGS, chance)));
     let most = if chance.below(16) == 0 { 30 } else { 3 };
     for _ in 0..chance.below(most) {
         lines.push("[[chip]]");
-        lines.extend((0..chance.below(3)).map(|_| CHIPS[chance.below(CHIPS.len())]));
+        lines.extend((0..chance.below(3)).map(|_| one_of(&CHIPS, chance)));
     }
     lines.join("\n") + "\n"
 }
@@ -209,7 +209,7 @@ pub(crate) fn diagram(chance: &mut Chance) -> String {
         vec![format!("\"parts\":[{}]", parts.join(",")), format!("\"connections\":[{}]", wires.join(","))];
     for (texts, often) in [(&ROOT[..1], 7), (&ROOT[..], 2)] {
         if chance.below(8) < often {
-            members.insert(chance.below(members.len() + 1), texts[chance.below(texts.len())].to_owned());
+            members.insert(chance.below(members.len() + 1), one_of(texts, chance).to_owned());
         }
     }
     if chance.below(4) == 0 {
@@ -222,25 +222,25 @@ pub(crate) fn diagram(chance: &mut Chance) -> String {
 }
 
 fn part(id: &str, chance: &mut Chance) -> String {
-    let kind = TYPES[chance.below(TYPES.len())];
+    let kind = one_of(&TYPES, chance);
     let mut members = vec![format!("\"type\":\"{kind}\""), format!("\"id\":\"{id}\"")];
     if chance.below(3) == 0 {
         members.push(format!("\"attrs\":{{{}}}", several(&ATTRIBUTES, 4, chance)));
     }
     if chance.below(4) == 0 {
-        members.push(MEMBERS[chance.below(MEMBERS.len())].to_owned());
+        members.push(one_of(&MEMBERS, chance).to_owned());
     }
     if chance.below(20) == 0 {
         members.remove(chance.below(members.len()));
     }
     if chance.below(40) == 0 {
-        return odd::JSON[chance.below(odd::JSON.len())].to_owned();
+        return one_of(&odd::JSON, chance).to_owned();
     }
     format!("{{{}}}", members.join(","))
 }
 
 fn end(ids: &[String], chance: &mut Chance) -> String {
-    let pin = PINS[chance.below(PINS.len())];
+    let pin = one_of(&PINS, chance);
     match (chance.below(12), ids.get(chance.below(ids.len()))) {
         (0, _) => "\"b\"".to_owned(),
         (1, _) => format!("\"no:{pin}\""),
@@ -251,7 +251,7 @@ fn end(ids: &[String], chance: &mut Chance) -> String {
 }
 
 fn several(of: &[&str], most: usize, chance: &mut Chance) -> String {
-    (0..chance.below(most + 1)).map(|_| of[chance.below(of.len())]).collect::<Vec<_>>().join(",")
+    (0..chance.below(most + 1)).map(|_| one_of(of, chance)).collect::<Vec<_>>().join(",")
 }
 
 /// A scenario of automation.
@@ -259,15 +259,15 @@ pub(crate) fn automation(chance: &mut Chance) -> String {
     let root = ["name: a", "version: 1", "author: b", "description: c", "version: 2", "name: [a]", "nmae: a"];
     let mut lines: Vec<String> = root.iter().take(2).map(|line| (*line).to_owned()).collect();
     if chance.below(4) == 0 {
-        lines[chance.below(2)] = root[chance.below(root.len())].to_owned();
+        lines[chance.below(2)] = one_of(&root, chance).to_owned();
     }
     lines.push("steps:".to_owned());
     let most = if chance.below(16) == 0 { 30 } else { 5 };
     for _ in 0..chance.below(most) {
         let mut before = "  -";
         for _ in 0..=chance.below(8) / 7 {
-            let (verb, arguments) = STEPS[chance.below(STEPS.len())];
-            lines.push(format!("{before} {verb}: {}", arguments[chance.below(arguments.len())]));
+            let (verb, arguments) = one_of(&STEPS, chance);
+            lines.push(format!("{before} {verb}: {}", one_of(arguments, chance)));
             before = "   ";
         }
     }

@@ -1,7 +1,7 @@
 //! Texts of YAML that have everything the language has, mostly right: directives, tags, anchors, comments, lines that
 //! are folded, keys of any kind. Bytes that change one at a time seldom become one.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, one_of};
 
 const DIRECTIVES: [&str; 11] = [
     "%YAML 1.2",
@@ -129,7 +129,7 @@ pub(crate) fn stream(chance: &mut Chance) -> String {
     match chance.below(16) {
         3 => {
             let at = text.floor_char_boundary(chance.below(text.len() + 1));
-            text.insert_str(at, ODD[chance.below(ODD.len())]);
+            text.insert_str(at, one_of(&ODD, chance));
         }
         0 => text = text.replace('\n', "\r\n"),
         1 => text = text.replace('\n', "\r"),
@@ -172,7 +172,7 @@ impl Writer<'_> {
     }
 
     fn one_of(&mut self, of: &[&str]) {
-        self.text.push_str(of[self.chance.below(of.len())]);
+        self.text.push_str(one_of(of, self.chance));
     }
 
     fn document(&mut self) {

@@ -22,3 +22,8 @@ impl Chance {
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 }
+
+/// Any of these.
+pub(crate) fn one_of<T: Copy>(of: &[T], chance: &mut Chance) -> T {
+    of[chance.below(of.len())]
+}

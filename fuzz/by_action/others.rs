@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use fuzz_checks::Input;
+
 use super::{
     ANSWER, CONSOLE, DATAGRAM, FROM_CLIENT, NEW_CONNECTION, PASS, QUESTION, RADIO, SEGMENT, TO_ALL,
     WITH_ITS_ID, piece,
@@ -9,9 +11,9 @@ use super::{
 use crate::chance::Chance;
 use crate::odd::files_of;
 
-/// One conversation of the corpora.
+/// One conversation of each file, taken apart as the checks do.
 static CONVERSATIONS: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
-    let readers: [(&str, fn(Bytes<'_>) -> Vec<Vec<u8>>); 8] = [
+    let readers: [(&str, fn(Input<'_>) -> Vec<Vec<u8>>); 8] = [
         ("http", |bytes| request(bytes.0.to_vec())),
         ("form", form),
         ("config_request", form),
@@ -21,9 +23,9 @@ static CONVERSATIONS: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
         ("resolver", resolver),
         ("console", console),
     ];
-    let of = |(folder, read): (&str, fn(Bytes<'_>) -> Vec<Vec<u8>>)| {
+    let of = |(folder, read): (&str, fn(Input<'_>) -> Vec<Vec<u8>>)| {
         let files = files_of(&format!("corpus/{folder}"));
-        files.iter().map(|file| read(Bytes(file))).collect::<Vec<_>>()
+        files.iter().map(|file| read(Input(file))).collect::<Vec<_>>()
     };
     readers.into_iter().flat_map(of).collect()
 });
@@ -37,15 +39,12 @@ fn request(bytes: Vec<u8>) -> Vec<Vec<u8>> {
     vec![piece(&[SEGMENT, NEW_CONNECTION], b""), piece(&[SEGMENT, 0x18], &bytes)]
 }
 
-fn form(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
+fn form(mut bytes: Input<'_>) -> Vec<Vec<u8>> {
     let content_type: &[u8] = match bytes.byte() {
         0 => b"",
         1 => b"application/x-www-form-urlencoded",
         2 => b"multipart/form-data; boundary=b",
-        _ => {
-            let len = bytes.byte();
-            bytes.take(len.into())
-        }
+        _ => bytes.short_piece(),
     };
     let query = bytes.piece();
     let len = format!("\r\nContent-Length: {}\r\n\r\n", bytes.0.len());
@@ -54,10 +53,10 @@ fn form(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
     request([&head, bytes.0].concat())
 }
 
-fn dhcp(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
+fn dhcp(mut bytes: Input<'_>) -> Vec<Vec<u8>> {
     bytes.byte();
     let mut actions = Vec::new();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         actions.push(vec![PASS, bytes.byte()]);
         let len = bytes.number();
         if len == 0xFFFF {
@@ -70,53 +69,27 @@ fn dhcp(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
     actions
 }
 
-fn session(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
+fn session(mut bytes: Input<'_>) -> Vec<Vec<u8>> {
     bytes.byte();
     let mut actions = Vec::new();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         actions.extend([vec![PASS, bytes.byte()], piece(&[SEGMENT, 0x18], bytes.piece())]);
     }
     actions
 }
 
-fn resolver(mut bytes: Bytes<'_>) -> Vec<Vec<u8>> {
-    let name = bytes.byte();
-    bytes.take(name.into());
+fn resolver(mut bytes: Input<'_>) -> Vec<Vec<u8>> {
+    bytes.short_piece();
     bytes.byte();
     let mut actions = Vec::new();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         bytes.take(2);
-        let len = bytes.byte();
-        actions.push(piece(&[DATAGRAM, ANSWER | WITH_ITS_ID], bytes.take(len.into())));
+        actions.push(piece(&[DATAGRAM, ANSWER | WITH_ITS_ID], bytes.short_piece()));
     }
     actions
 }
 
-fn console(bytes: Bytes<'_>) -> Vec<Vec<u8>> {
+fn console(bytes: Input<'_>) -> Vec<Vec<u8>> {
     let lines = bytes.0.chunks(255);
     lines.map(|line| [&[CONSOLE, u8::try_from(line.len()).unwrap_or(u8::MAX)], line].concat()).collect()
-}
-
-/// What is left of a file, taken apart as the checks do.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or(0)
-    }
-
-    fn number(&mut self) -> usize {
-        usize::from(self.byte()) | usize::from(self.byte()) << 8
-    }
-
-    fn piece(&mut self) -> &'a [u8] {
-        let len = self.number();
-        self.take(len)
-    }
 }

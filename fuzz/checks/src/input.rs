@@ -3,44 +3,46 @@
 use firmware_core::Duration;
 
 /// The bytes that are left.
-#[derive(Clone, Copy)]
-pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn byte(&mut self) -> u8 {
+    /// The next one.
+    pub fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or(0)
     }
 
     /// Two bytes, the low one first.
-    pub(crate) fn number(&mut self) -> usize {
+    pub fn number(&mut self) -> usize {
         usize::from(self.byte()) | usize::from(self.byte()) << 8
     }
 
     /// At most so many bytes.
-    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
+    pub fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
     /// A piece behind one byte that tells its length.
-    pub(crate) fn short_piece(&mut self) -> &'a [u8] {
+    pub fn short_piece(&mut self) -> &'a [u8] {
         let len = usize::from(self.byte());
         self.take(len)
     }
 
     /// A piece behind two bytes that tell its length.
-    pub(crate) fn piece(&mut self) -> &'a [u8] {
+    pub fn piece(&mut self) -> &'a [u8] {
         let len = self.number();
         self.take(len)
     }
 
     /// From nothing to half an hour, short times as well as long ones, in one byte.
-    pub(crate) fn duration(&mut self) -> Duration {
+    pub fn duration(&mut self) -> Duration {
         let byte = self.byte();
         let shift = (byte >> 4).min(11) + (byte >> 6) * 2;
         Duration::from_millis(u64::from(byte & 0x0F) << shift)

@@ -18,6 +18,8 @@ mod time;
 mod tls;
 mod uplink;
 
+pub use input::Input;
+
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
