@@ -99,7 +99,7 @@ const FIRST: [(&str, &str); 4] =
     [("devices", "device"), ("phones", "phone"), ("routers", "home"), ("clouds", "cloud")];
 /// Stands before the place of an oddity until the text is written; no schema has it.
 const ODD_MARK: char = '\u{E000}';
-/// A world for steps, by whose names they call it.
+/// A world whose names the steps call.
 const WORLD: &str = "world: { routers: [{ name: home, ssid: HomeNet, password: correct horse }] }\n";
 /// How deep a value may be before only what it must have is written.
 const DEPTH_MAX: u32 = 6;
@@ -236,16 +236,12 @@ impl Writer {
                 object.insert(key.clone(), value);
             }
         }
-        if self.is_right
-            && object.keys().any(|key| rivals.contains(&key.as_str()))
-            && properties.is_some_and(|known| known.contains_key("who"))
-        {
-            self.put_right(&mut object);
-        }
         if self.is_right {
+            if properties.is_some_and(|known| known.contains_key("who")) {
+                self.put_right(&mut object);
+            }
             give_names(&mut object);
-        }
-        if !self.is_right && self.below(30) == 0 {
+        } else if self.below(30) == 0 {
             object.insert(self.oddity(), json!("x"));
         }
         for (_, node) in node["patternProperties"].as_object().into_iter().flatten() {

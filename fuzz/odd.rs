@@ -165,7 +165,7 @@ enum Part {
 /// The text with one of these in the place of some value. `seed` decides which, and where.
 pub(crate) fn with_odd_value(text: &str, seed: u32, oddities: &[&str]) -> Option<String> {
     let seed = usize::try_from(seed).ok()?;
-    with_value(text, seed, oddities.get(seed / 7 % oddities.len())?)
+    with_value(text, seed / oddities.len(), oddities.get(seed % oddities.len())?)
 }
 
 /// The text with this in the place of some value. `seed` decides where.

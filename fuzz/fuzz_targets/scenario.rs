@@ -1,5 +1,5 @@
 #![no_main]
-//! Beside what the fuzzer does with bytes, whole steps and files are written by the schema.
+//! Beside what the fuzzer does with bytes, whole steps and files are written by the schema and by YAML's own rules.
 
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
@@ -29,9 +29,8 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
     let written = match writer.below(8) {
         0 => Some(writer.file()),
         // Whoever reads a file stops at the first thing that is wrong, so that one that is right says most.
-        1 => odd::with_odd_value(&old, seed / 6, &YAML),
-        2 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
-        2 => odd::with_odd_value(&old, seed / 6, &YAML),
+        1 if let Some((_, text)) = WALK.lock().ok().and_then(|mut walk| walk.next()) => Some(text),
+        1 | 2 => odd::with_odd_value(&old, seed, &YAML),
         3 => change_steps(&old, &mut writer),
         4 => {
             let mut chance = Chance::new(seed);
@@ -40,7 +39,7 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
                 _ => odd::with_value(&old, chance.below(usize::MAX), &by_yaml::value(&mut chance)),
             }
         }
-        5 if seed.is_multiple_of(3) => odd::with_typo(&old, seed / 24),
+        5 if seed.is_multiple_of(3) => odd::with_typo(&old, seed / 3),
         _ => None,
     };
     drop(old);

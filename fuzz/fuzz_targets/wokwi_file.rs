@@ -1,5 +1,6 @@
 #![no_main]
-//! Beside what the fuzzer does with bytes, values are changed to others that the file's language has.
+//! Beside what the fuzzer does with bytes, whole files are written, and values are changed to others that the file's
+//! language has.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -37,7 +38,7 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
         4 => text_of(&data[..size]).and_then(|(kind, text)| Some((kind, odd::with_typo(text, seed / 8)?))),
         2 | 3 => written(&data[..size], &mut Chance::new(seed)),
         1 | 5 => text_of(&data[..size])
-            .and_then(|(kind, text)| Some((kind, odd::with_odd_value(text, seed / 4, oddities(kind))?))),
+            .and_then(|(kind, text)| Some((kind, odd::with_odd_value(text, seed / 8, oddities(kind))?))),
         _ => None,
     };
     match changed {
