@@ -13,11 +13,11 @@ const TEST_RESET: u32 = 0x7777;
 
 /// The exit status after a panic.
 const EXIT_PANIC: u16 = 101;
+/// The exit status when the line is gone.
+pub const EXIT_LINE: u16 = 1;
 /// How long whoever listens has time to read the last words: a pseudo-terminal forgets what nobody has read when the
 /// emulator that made it ends.
 const LAST_WORDS_MS: u32 = 500;
-/// The exit status when the line is gone.
-pub const EXIT_LINE: u16 = 1;
 
 /// Resets the machine: RAM is loaded again, flash stays.
 pub fn reset() -> ! {

@@ -120,6 +120,7 @@ impl Builder {
         matches!(self.open.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }))
     }
 
+    /// Takes note that so many values are there once more.
     fn repeat(&mut self, count: usize, at: Place) -> Result<(), Unreadable> {
         self.repeated += count;
         if self.repeated > REPEATED_MAX {
