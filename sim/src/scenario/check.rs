@@ -1,7 +1,6 @@
 //! From text to a scenario: first the shape, then what only shows when everything is known.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::check_arm::Kind;
 use super::credential::{Secret, Ssid};
@@ -83,35 +82,37 @@ fn check_product(product: Option<At<ProductOverrides>>) -> Result<ProductOverrid
     }
 }
 
-fn check_world(world: &At<World>) -> Result<(), Complaint> {
+fn check_world<'a>(world: &'a At<World>) -> Result<(), Complaint> {
     let World { routers, clouds, devices, phones, link, tls: _ } = &world.value;
     let names = (routers.iter().map(|router| &router.name))
         .chain(clouds.iter().map(|cloud| &cloud.name))
         .chain(devices.iter().map(|device| &device.name))
         .chain(phones.iter().map(|phone| &phone.name));
-    check_unique(names, "name")?;
+    check_unique("name", &mut names.map(|name| name.with(name.as_str())))?;
     // A default host stands where its cloud's name stands.
-    let host_of = |cloud: &Cloud, host: &At<Host>| match host.line {
-        0 => At { value: host.value.clone(), line: cloud.name.line, column: cloud.name.column },
-        _ => host.clone(),
+    let host_of = |cloud: &'a Cloud, host: &'a At<Host>| match host.line {
+        0 => cloud.name.with(host.as_str()),
+        _ => host.with(host.as_str()),
     };
-    let hosts: Vec<At<Host>> =
-        clouds.iter().flat_map(|cloud| cloud.hosts.iter().map(move |host| host_of(cloud, host))).collect();
-    check_unique(hosts.iter(), "host")?;
+    let hosts_of = |cloud: &'a Cloud| cloud.hosts.iter().map(move |host| host_of(cloud, host));
+    check_unique("host", &mut clouds.iter().flat_map(hosts_of))?;
     let counts = [routers.len(), clouds.len(), devices.len(), phones.len()];
     if counts.into_iter().any(|count| count > ACTORS_MAX) {
         return Err(Complaint::at(world, format!("a world has at most {ACTORS_MAX} actors of a kind"), ""));
     }
-    let mut macs = BTreeMap::new();
     for (index, device) in devices.iter().enumerate() {
-        if let Some(other) = macs.insert(device.mac_or_default(index).0, &device.name) {
+        let mac = device.mac_or_default(index);
+        let mut before = devices.iter().take(index).enumerate();
+        if let Some((_, other)) = before.find(|(index, other)| other.mac_or_default(*index) == mac) {
+            let other = &other.name;
             let hint =
                 format!("the other is `{other}`; a device without `mac` gets one by its place in the list");
             return Err(Complaint::at(&device.name, "two devices have the same MAC address", hint));
         }
     }
     let points = routers.iter().flat_map(|router| &router.access_points);
-    check_unique(points.filter_map(|point| point.name.as_ref()), "name")?;
+    let names = points.filter_map(|point| point.name.as_ref());
+    check_unique("name", &mut names.map(|name| name.with(name.as_str())))?;
     routers.iter().try_for_each(check_router)?;
     link.partition.as_ref().map_or(Ok(()), |between| check_between(between, world))?;
     for phone in phones {
@@ -122,19 +123,16 @@ fn check_world(world: &At<World>) -> Result<(), Complaint> {
 }
 
 /// Finds the second of two equal names and points at whichever of the two stands in the file.
-fn check_unique<'a, T: Ord + fmt::Display + 'a>(
-    names: impl Iterator<Item = &'a At<T>>,
-    what: &str,
-) -> Result<(), Complaint> {
-    let mut seen: BTreeMap<&T, &At<T>> = BTreeMap::new();
+fn check_unique<'a>(what: &str, names: &mut dyn Iterator<Item = At<&'a str>>) -> Result<(), Complaint> {
+    let mut seen = BTreeMap::new();
     for name in names {
-        if let Some(first) = seen.insert(&name.value, name) {
-            let (place, other) = if name.line == 0 { (first, name) } else { (name, first) };
+        if let Some(first) = seen.insert(name.value, name.with(())) {
+            let (place, other) = if name.line == 0 { (first, name.with(())) } else { (name.with(()), first) };
             let hint = match other.line {
                 0 => "it is the default one's; every actor needs its own".to_owned(),
                 line => format!("the other stands in line {line}; every actor needs its own"),
             };
-            return Err(Complaint::at(place, format!("the {what} `{name}` is taken"), hint));
+            return Err(Complaint::at(&place, format!("the {what} `{name}` is taken"), hint));
         }
     }
     Ok(())
@@ -196,8 +194,7 @@ fn check_redirect(to: &At<HostPort>, world: &World) -> Result<(), Complaint> {
     if hosts.contains(&to.host.as_str()) {
         return Ok(());
     }
-    let host = At { value: &to.host, line: to.line, column: to.column };
-    Err(Complaint::unknown(&host, "host", &hosts))
+    Err(Complaint::unknown(&to.with(&to.host), "host", &hosts))
 }
 
 /// Whether two actors exist and exchange frames.
@@ -224,7 +221,7 @@ fn check_between(between: &Between, world: &World) -> Result<(), Complaint> {
 }
 
 fn check_step(step: At<StepText>, world: &World) -> Result<Step, Complaint> {
-    let place = At { value: (), line: step.line, column: step.column };
+    let place = step.with(());
     let mut text = step.value;
     let (who, at) = (text.who.take(), text.at.take());
     let (meanwhile, may_fail) = (text.meanwhile, text.may_fail);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use smoltcp::time::Duration;
 use smoltcp::wire::EthernetAddress;
 
-use crate::tree::Place;
 use crate::tree::typed::PLACED;
+use crate::tree::{Place, whole};
 
 /// The longest time that can be written: longer than any device has been up.
 const DURATION_DAYS_MAX: u64 = 1_000;
@@ -39,6 +39,11 @@ impl<T> At<T> {
     /// A value that stands in no file.
     pub fn nowhere(value: T) -> Self {
         Self { value, line: 0, column: 0 }
+    }
+
+    /// Another value that stands at the same place.
+    pub(super) fn with<U>(&self, value: U) -> At<U> {
+        At { value, line: self.line, column: self.column }
     }
 
     /// A value that stands at this place.
@@ -221,9 +226,9 @@ impl HostPort {
     fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = match text.split_once(':') {
             None => (text, CLOUD_PORT),
-            Some((host, port)) => match port.parse() {
-                Ok(0) | Err(_) => return Err(format!("`{port}` is not a port\nfrom 1 to 65535")),
-                Ok(port) => (host, port),
+            Some((host, port)) => match whole(port) {
+                Some(0) | None => return Err(format!("`{port}` is not a port\nfrom 1 to 65535")),
+                Some(port) => (host, port),
             },
         };
         Host::parse(host).map(|host| Self { host, port })
@@ -281,7 +286,7 @@ impl Subnet {
         let complaint = || format!("`{text}` is not a subnet\nsuch as `192.168.1.0/24`, from /8 to /24");
         let (network, prefix) = text.split_once('/').ok_or_else(complaint)?;
         let network: Ipv4Addr = network.parse().map_err(|_| complaint())?;
-        let prefix: u8 = prefix.parse().map_err(|_| complaint())?;
+        let prefix: u8 = whole(prefix).ok_or_else(complaint)?;
         if !(8..=24).contains(&prefix) {
             return Err(complaint());
         }
@@ -309,7 +314,7 @@ impl Pin {
     fn parse(text: &str) -> Result<Self, String> {
         let digits =
             text.strip_prefix(['V', 'v']).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        let number = digits.and_then(|digits| digits.parse().ok());
+        let number = digits.and_then(whole);
         number.map(Self).ok_or_else(|| format!("`{text}` is not a virtual pin\nfrom `V0` to `V255`"))
     }
 }
@@ -357,9 +362,9 @@ macro_rules! ranged {
 
         impl $type {
             fn parse(text: &str) -> Result<Self, String> {
-                match text.parse::<$inner>() {
-                    Ok(number @ $range) => Ok(Self(number)),
-                    Ok(_) | Err(_) => Err(format!(concat!("`{}` ", $error), text)),
+                match $crate::tree::whole::<$inner>(text) {
+                    Some(number @ $range) => Ok(Self(number)),
+                    Some(_) | None => Err(format!(concat!("`{}` ", $error), text)),
                 }
             }
         }
@@ -467,7 +472,7 @@ scalar!(StationsMax, { "type": "integer", "minimum": 0, "maximum": 255 });
 
 impl StationsMax {
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("`{text}` is not a number of stations\nfrom 0 to 255"))
+        whole(text).map(Self).ok_or_else(|| format!("`{text}` is not a number of stations\nfrom 0 to 255"))
     }
 }
 
@@ -495,10 +500,10 @@ scalar!(LastError, { "enum": [0, 700, 701, 702, 703, 704, 710, 711, 720, 722, 72
 
 impl LastError {
     fn parse(text: &str) -> Result<Self, String> {
-        let error = match text.parse() {
-            Ok(0) => return Ok(Self(None)),
-            Ok(code) => ProvisionError::from_code(code),
-            Err(_) => None,
+        let error = match whole(text) {
+            Some(0) => return Ok(Self(None)),
+            Some(code) => ProvisionError::from_code(code),
+            None => None,
         };
         error.map(|error| Self(Some(error))).ok_or_else(|| {
             let known = ProvisionError::ALL.map(|error| format!("{} {}", error.code(), meaning(error)));
@@ -558,7 +563,7 @@ impl DurationText {
         if number.is_empty() {
             return Err(complaint());
         }
-        let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
+        let ms = whole::<u64>(number).and_then(|number| number.checked_mul(unit_ms));
         match ms {
             Some(ms) if ms <= DURATION_DAYS_MAX * 86_400_000 => Ok(Self(Duration::from_millis(ms))),
             Some(_) | None => Err(format!("`{text}` is too long\nat most {DURATION_DAYS_MAX}d")),

@@ -13,6 +13,7 @@ use super::value::{
     self, At, ByteRate, Channel, DurationText, Host, HostPort, Mac, Mtu, Name, Permille, Rssi, Subnet,
     ranged, scalar,
 };
+use crate::tree::whole;
 
 /// A device that does not name its MAC gets Espressif's prefix, as in the test vectors for access point names.
 const DEVICE_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
@@ -458,11 +459,11 @@ scalar!(LoginAnswer, {
 
 impl LoginAnswer {
     fn parse(text: &str) -> Result<Self, String> {
-        match (text, text.parse()) {
+        match (text, whole(text)) {
             ("normal", _) => Ok(Self::Normal),
             ("silent", _) => Ok(Self::Silent),
-            (_, Ok(status @ 1..)) => Ok(Self::Status(status)),
-            (_, Ok(_) | Err(_)) => {
+            (_, Some(status @ 1..)) => Ok(Self::Status(status)),
+            (_, Some(_) | None) => {
                 Err(format!("`{text}` is not an answer to a login\n`normal`, `silent` or a status such as 9"))
             }
         }

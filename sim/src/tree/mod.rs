@@ -75,6 +75,16 @@ pub(crate) struct Unreadable {
     pub(crate) is_malformed: bool,
 }
 
+/// The whole number that a text says in decimal, if the type has room for it.
+pub(crate) fn whole<N: TryFrom<i128>>(text: &str) -> Option<N> {
+    decimal(text).and_then(|number| N::try_from(number).ok())
+}
+
+/// One reading for all types: one for each would stand again wherever a number is read. There is no `-0`.
+fn decimal(text: &str) -> Option<i128> {
+    text.parse().ok().filter(|number| *number != 0 || !text.starts_with('-'))
+}
+
 impl Node {
     /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<&str> {
@@ -83,7 +93,7 @@ impl Node {
 
     /// The whole number, if it is one.
     pub(crate) fn number(&self) -> Option<i64> {
-        if let Value::Number(text) = &self.value { text.parse().ok() } else { None }
+        if let Value::Number(text) = &self.value { whole(text) } else { None }
     }
 
     /// What it lists, if it is a list.

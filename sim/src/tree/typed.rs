@@ -9,7 +9,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{Key, Node, Place, Value};
+use super::{Key, Node, Place, Value, whole};
 
 /// A newtype of this name takes three things from a tree: its value, and the line and the column of it.
 pub(crate) const PLACED: &str = "$placed";
@@ -163,7 +163,7 @@ macro_rules! numbers {
     ($($method:ident $visit:ident $kind:ident;)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
             let Part::Value(Value::Number(text)) = self.part else { return Err(self.is_not(Kind::$kind)) };
-            let number = text.parse().map_err(|_| self.is_not(Kind::$kind))?;
+            let number = whole(text).ok_or_else(|| self.is_not(Kind::$kind))?;
             visitor.$visit(number).map_err(|wrong: Wrong| wrong.or_at(self.at))
         })*
     };
@@ -185,9 +185,9 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         let value = match self.part {
             Part::Value(Value::Null) => visitor.visit_unit(),
             Part::Value(Value::Flag(text)) => visitor.visit_bool(text.eq_ignore_ascii_case("true")),
-            Part::Value(Value::Number(text)) => match text.parse() {
-                Ok(number) => visitor.visit_i64(number),
-                Err(_) => visitor.visit_borrowed_str(text),
+            Part::Value(Value::Number(text)) => match whole(text) {
+                Some(number) => visitor.visit_i64(number),
+                None => visitor.visit_borrowed_str(text),
             },
             Part::Value(Value::Text(text)) => visitor.visit_borrowed_str(text),
             Part::Key(text) => visitor.visit_borrowed_str(text),
