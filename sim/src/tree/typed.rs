@@ -158,6 +158,10 @@ impl<'a> Typed<'a> {
     }
 }
 
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
 /// Reads whole numbers: plain, in decimal.
 macro_rules! numbers {
     ($($method:ident $visit:ident $kind:ident;)*) => {
@@ -184,7 +188,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let value = match self.part {
             Part::Value(Value::Null) => visitor.visit_unit(),
-            Part::Value(Value::Flag(text)) => visitor.visit_bool(text.eq_ignore_ascii_case("true")),
+            Part::Value(Value::Flag(text)) => visitor.visit_bool(is_true(text)),
             Part::Value(Value::Number(text)) => match whole(text) {
                 Some(number) => visitor.visit_i64(number),
                 None => visitor.visit_borrowed_str(text),
@@ -199,9 +203,10 @@ impl<'de> Deserializer<'de> for Typed<'de> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.part {
-            Part::Value(Value::Flag(_)) => self.deserialize_any(visitor),
+            Part::Value(Value::Flag(text)) => visitor.visit_bool(is_true(text)),
             Part::Value(_) | Part::Key(_) => Err(self.is_not(Kind::Flag)),
         }
+        .map_err(|wrong| wrong.or_at(self.at))
     }
 
     numbers! {
@@ -252,16 +257,18 @@ impl<'de> Deserializer<'de> for Typed<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.part {
-            Part::Value(Value::List(_)) => self.deserialize_any(visitor),
+            Part::Value(Value::List(items)) => visitor.visit_seq(Items { items: items.iter() }),
             Part::Value(_) | Part::Key(_) => Err(self.is_not(Kind::List)),
         }
+        .map_err(|wrong| wrong.or_at(self.at))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.part {
-            Part::Value(Value::Map(_)) => self.deserialize_any(visitor),
+            Part::Value(Value::Map(entries)) => visitor.visit_map(Entries::of(entries)),
             Part::Value(_) | Part::Key(_) => Err(self.is_not(Kind::Map)),
         }
+        .map_err(|wrong| wrong.or_at(self.at))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
