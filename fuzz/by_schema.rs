@@ -342,19 +342,20 @@ fn required(node: &'static Value) -> impl Iterator<Item = &'static str> {
 pub(crate) fn every_place() -> Vec<(String, Option<usize>)> {
     let mut texts = Vec::new();
     for (key, node) in SCHEMA["properties"].as_object().into_iter().flatten() {
+        let file = |value: &str| match key.as_str() {
+            "steps" => format!("format: 1\ntitle: T\n{WORLD}steps: {value}\n"),
+            "format" => format!("format: {value}\ntitle: T\nsteps:\n  - wait: 1s\n"),
+            "title" => format!("format: 1\ntitle: {value}\nsteps:\n  - wait: 1s\n"),
+            other => format!("format: 1\ntitle: T\n{other}: {value}\nsteps:\n  - wait: 1s\n"),
+        };
         for value in every(node, &[]) {
-            let text = match key.as_str() {
-                "steps" => {
-                    // What has been read is dropped when something behind it is wrong.
-                    let more = value.replace(ODD_MARK, "").replace("}]", ", \"zzz\": 1}]");
-                    texts.push(format!("format: 1\ntitle: T\nsteps: {more}\n"));
-                    format!("format: 1\ntitle: T\n{WORLD}steps: {value}\n")
-                }
-                "format" => format!("format: {value}\ntitle: T\nsteps:\n  - wait: 1s\n"),
-                "title" => format!("format: 1\ntitle: {value}\nsteps:\n  - wait: 1s\n"),
-                other => format!("format: 1\ntitle: T\n{other}: {value}\nsteps:\n  - wait: 1s\n"),
-            };
-            texts.push(text);
+            texts.push(file(&value));
+            // What has been read is dropped when something behind it is wrong.
+            let right = value.replace(ODD_MARK, "");
+            texts.extend(right.match_indices(['}', ']']).map(|(at, end)| {
+                let wrong = if end == "}" { ", \"zzz\": 1" } else { ", 1" };
+                file(&format!("{}{wrong}{}", &right[..at], &right[at..]))
+            }));
         }
     }
     let places = texts.iter().map(|text| text.find(ODD_MARK));
@@ -385,6 +386,8 @@ fn every(node: &'static Value, above: &[&'static str]) -> Vec<String> {
         values.push(format!("{ODD_MARK}{}", least(node)));
         let listed = ["enum", "examples"].into_iter().filter_map(|list| node[list].as_array()).flatten();
         let bounds = ["minimum", "maximum"].into_iter().filter_map(|bound| node.get(bound));
+        // A word that has no details, with some.
+        values.extend(listed.clone().filter(|word| word.is_string()).map(|word| format!("{{{word}: 1}}")));
         values.extend(listed.chain(bounds).map(Value::to_string));
         let texts = node["format"].as_str().and_then(right).into_iter().flatten();
         values.extend(texts.map(|text| json!(text).to_string()));
@@ -411,6 +414,8 @@ fn every_object(node: &'static Value, above: &[&'static str]) -> Vec<String> {
         values.extend(every.iter().map(|value| with([key; 2], &format!("\"{key}\": {value}"))));
         values.push(with([key; 2], &format!("\"{key}\": {}, \"zzz\": 1", least(property))));
         values.push(format!("{{\"{key}\": {}}}", least(property)));
+        // A word that has details, without.
+        values.push(format!("\"{key}\""));
         for (other, node) in properties.into_iter().flatten().take(place) {
             let members = format!("\"{other}\": {}, \"{key}\": {}", least(node), least(property));
             values.push(with([other, key], &members));

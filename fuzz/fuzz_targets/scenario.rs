@@ -10,13 +10,60 @@ mod by_schema;
 mod by_yaml;
 #[path = "../chance.rs"]
 mod chance;
+#[path = "../crowd.rs"]
+mod crowd;
 #[path = "../odd.rs"]
 #[expect(dead_code, reason = "other languages")]
 mod odd;
 
 use by_schema::Writer;
-use chance::Chance;
+use chance::{Chance, one_of};
 use odd::{Text, Walk, YAML};
+
+/// Where a scenario may have very many of one kind.
+const CROWDS: [crowd::Shape; 12] = [
+    ("world: { devices: [", "{ name: d# }", WORLD_END),
+    ("world: { phones: [", "{ name: p# }", WORLD_END),
+    ("world: { routers: [", "{ name: r#, ssid: S }", WORLD_END),
+    ("world: { clouds: [", "{ name: c#, hosts: [h#] }", WORLD_END),
+    ("world: { clouds: [{ name: c, hosts: [", "h#", "] }] }\nsteps: [{ wait: 1s }]\n"),
+    (
+        "world: { routers: [{ name: r, ssid: S, access_points: [",
+        "{ name: m#, rssi: -50 }",
+        "] }] }\nsteps: [{ wait: 1s }]\n",
+    ),
+    ("steps: [{ expect: { device: running, pin: { ", "V#: 1", " } } }]\n"),
+    ("steps: [{ phone: { request: { path: /, headers: { ", "H#: x", " } } } }]\n"),
+    ("steps: [{ phone: { request: { path: /, headers: { ", "H#: x", " }, zzz: 1 } } }]\n"),
+    ("steps: [{ phone: { configure: { ssid: S, raw: { ", "k#: x", " } } } }]\n"),
+    ("steps: [{ phone: { configure: { ssid: S, raw: { ", "k#: x", " }, zzz: 1 } } }]\n"),
+    ("steps: [{ ", "k#: x", " }]\n"),
+];
+const WORLD_END: &str = "] }\nsteps: [{ wait: 1s }]\n";
+
+/// Numbers that somebody may not expect.
+const NUMBERS: [&str; 20] = [
+    "",
+    "0",
+    "00",
+    "007",
+    "-1",
+    "+1",
+    "-",
+    "1.5",
+    ".5",
+    "1e3",
+    "0x1F",
+    "255",
+    "256",
+    "65535",
+    "65536",
+    "4294967296",
+    "9223372036854775808",
+    "18446744073709551616",
+    "170141183460469231731687303715884105728",
+    "999999999999999999999999999999999999999999",
+];
 
 /// Every oddity in every place of all cases and of the schema.
 static WALK: LazyLock<Mutex<Walk>> = LazyLock::new(|| Mutex::new(Walk::new(texts())));
@@ -34,12 +81,15 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
         3 => change_steps(&old, &mut writer),
         4 => {
             let mut chance = Chance::new(seed);
-            match chance.below(2) {
-                0 => Some(by_yaml::stream(&mut chance)),
+            match chance.below(8) {
+                0 => Some(format!("format: 1\ntitle: T\n{}", crowd::text(&CROWDS, &mut chance))),
+                1 => Some(with_split_tag(&mut chance)),
+                2..=4 => Some(by_yaml::stream(&mut chance)),
                 _ => odd::with_value(&old, chance.below(usize::MAX), &by_yaml::value(&mut chance)),
             }
         }
         5 if seed.is_multiple_of(3) => odd::with_typo(&old, seed / 3),
+        5 if seed % 3 == 1 => with_odd_number(&old, &mut writer),
         _ => None,
     };
     drop(old);
@@ -83,6 +133,25 @@ fn texts() -> Vec<Text> {
         }
     }
     texts
+}
+
+/// The text with another number in the place of one of its own; its unit stays.
+fn with_odd_number(text: &str, writer: &mut Writer) -> Option<String> {
+    let is_first = |at: &usize| !text[..*at].ends_with(|c: char| c.is_ascii_digit());
+    let firsts: Vec<usize> =
+        text.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).filter(is_first).collect();
+    let (before, rest) = text.split_at(*firsts.get(writer.below(firsts.len()))?);
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    Some(format!("{before}{}{behind}", NUMBERS[writer.below(NUMBERS.len())]))
+}
+
+/// A file with a tag that one directive begins and that its use ends, mostly one of YAML's own.
+fn with_split_tag(chance: &mut Chance) -> String {
+    let names = ["str", "int", "seq", "map", "bool", "null", "float", "strx", "in", "x"];
+    let tag = format!("tag:yaml.org,2002:{}", one_of(&names, chance));
+    let (prefix, suffix) = tag.split_at(1 + chance.below(tag.len() - 1));
+    let value = one_of(&["T", "1", "[]", "{ a: b }", "true", "''"], chance);
+    format!("%TAG !s! {prefix}\n---\nformat: 1\ntitle: !s!{suffix} {value}\nsteps:\n  - wait: 1s\n")
 }
 
 /// The same file with a step more, another one, or one less.
