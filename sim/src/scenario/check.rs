@@ -123,7 +123,7 @@ fn check_world<'a>(world: &'a At<World>) -> Result<(), Complaint> {
 }
 
 /// Finds the second of two equal names and points at whichever of the two stands in the file.
-fn check_unique<'a>(what: &str, names: &mut dyn Iterator<Item = At<&'a str>>) -> Result<(), Complaint> {
+fn check_unique(what: &str, names: &mut dyn Iterator<Item = At<&str>>) -> Result<(), Complaint> {
     let mut seen = BTreeMap::new();
     for name in names {
         if let Some(first) = seen.insert(name.value, name.with(())) {
