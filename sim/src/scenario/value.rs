@@ -500,12 +500,11 @@ scalar!(LastError, { "enum": [0, 700, 701, 702, 703, 704, 710, 711, 720, 722, 72
 
 impl LastError {
     fn parse(text: &str) -> Result<Self, String> {
-        let error = match whole(text) {
-            Some(0) => return Ok(Self(None)),
-            Some(code) => ProvisionError::from_code(code),
-            None => None,
-        };
-        error.map(|error| Self(Some(error))).ok_or_else(|| {
+        let code: Option<u16> = whole(text);
+        if code == Some(0) {
+            return Ok(Self(None));
+        }
+        code.and_then(ProvisionError::from_code).map(|error| Self(Some(error))).ok_or_else(|| {
             let known = ProvisionError::ALL.map(|error| format!("{} {}", error.code(), meaning(error)));
             format!("`{text}` is not an error code\n0 none, {}", known.join(", "))
         })
@@ -563,8 +562,7 @@ impl DurationText {
         if number.is_empty() {
             return Err(complaint());
         }
-        let ms = whole::<u64>(number).and_then(|number| number.checked_mul(unit_ms));
-        match ms {
+        match whole::<u64>(number).and_then(|number| number.checked_mul(unit_ms)) {
             Some(ms) if ms <= DURATION_DAYS_MAX * 86_400_000 => Ok(Self(Duration::from_millis(ms))),
             Some(_) | None => Err(format!("`{text}` is too long\nat most {DURATION_DAYS_MAX}d")),
         }
