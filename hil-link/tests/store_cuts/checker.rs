@@ -134,15 +134,14 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
     let day = store.day(&mut flash).map_err(|error| fail(format!("time before: {error}")))?;
     let start = (store, flash);
 
-    let mut permitted = vec![old.clone()];
+    let valid_alone = story.valid_alone.then(|| Loaded { valid: old.valid.clone(), ..Loaded::default() });
+    // What is found after how many steps, in order.
+    let mut states = vec![(0, old)];
     let mut days = vec![day];
     // Whatever erases a slot takes the time there with it; nothing else may lose or change it.
     if story.ops.iter().any(|op| matches!(op, Op::SaveTrial(_) | Op::SaveValid(_) | Op::EraseAll)) {
         let kept = |op: &Op| if let Op::SaveTime(day) = op { Some(Some(*day)) } else { None };
         days.extend(story.before.iter().filter_map(kept).chain([None]));
-    }
-    if story.valid_alone {
-        permitted.push(Loaded { valid: old.valid, ..Loaded::default() });
     }
     let (mut store, mut flash) = start.clone();
     let mut boundaries = BTreeSet::from([0]);
@@ -154,7 +153,8 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
             boundaries.insert(steps);
         }
         let (mut booted, mut copy) = (fresh.clone(), flash.clone());
-        permitted.push(booted.load(&mut copy).map_err(|error| fail(format!("load after {op:?}: {error}")))?);
+        let found = booted.load(&mut copy).map_err(|error| fail(format!("load after {op:?}: {error}")))?;
+        states.push((steps, found));
         days.push(booted.day(&mut copy).map_err(|error| fail(format!("time after {op:?}: {error}")))?);
     }
 
@@ -162,8 +162,16 @@ pub(crate) fn check_every_cut<S: Storage>(fresh: &S, story: &Story) -> Result<Re
     let mut seen = None;
     let mut try_cut = |at: u32, seed: u64, boundary: Boundary| {
         report.cuts += 1;
+        let finished = states.iter().rposition(|(end, _)| *end <= at).unwrap_or(0);
+        // The state before what was cut, and the one after it; none that went before.
+        let old_or_new = states.iter().skip(finished).take(2).map(|(_, state)| state);
+        let permitted = Permitted {
+            states: old_or_new.chain(&valid_alone).collect(),
+            done: states.last().map(|(_, state)| state),
+            days: &days,
+        };
         let cut = Cut { at, seed, boundary, is_last: at == steps };
-        check_cut(fresh, &start, story, (&permitted, &days), cut, &mut seen)
+        check_cut(fresh, &start, story, &permitted, cut, &mut seen)
             .map_err(|what| fail(format!("cut at {at} of {steps}, seed {seed}, {boundary:?}: {what}")))
     };
     for at in 0..=steps {
@@ -187,11 +195,19 @@ struct Cut {
     is_last: bool,
 }
 
+/// What a boot after a cut may find.
+struct Permitted<'a> {
+    states: Vec<&'a Loaded>,
+    /// The state in which the story ends.
+    done: Option<&'a Loaded>,
+    days: &'a [Option<u16>],
+}
+
 fn check_cut<S: Storage>(
     fresh: &S,
     start: &(S, Flash),
     story: &Story,
-    (permitted, days): (&[Loaded], &[Option<u16>]),
+    permitted: &Permitted<'_>,
     cut: Cut,
     seen: &mut Option<(S, Flash)>,
 ) -> Result<(), String> {
@@ -207,14 +223,15 @@ fn check_cut<S: Storage>(
 
     let mut store = fresh.clone();
     let found = store.load(&mut flash).map_err(|error| format!("boot: {error}"))?;
-    if !permitted.contains(&found) {
+    if !permitted.states.contains(&&found) {
         return Err(format!("boot found {found:?}"));
     }
     let day = store.day(&mut flash).map_err(|error| format!("time: {error}"))?;
+    let days = permitted.days;
     if !days.contains(&day) {
         return Err(format!("boot found day {day:?}, not one of {days:?}"));
     }
-    let is_done = permitted.last() == Some(&found);
+    let is_done = permitted.done == Some(&found);
     if cut.is_last && !(is_done && days.last() == Some(&day)) {
         return Err(format!("all was written, and boot found {found:?} and day {day:?}"));
     }

@@ -59,6 +59,7 @@ fn saving_leaves_the_old_or_the_new() {
             &[SaveTrial(3)],
         ),
         story("double submit", &[], &[SaveTrial(1), SaveTrial(2)]),
+        story("four submits", &[], &[SaveTrial(1), SaveTrial(2), SaveTrial(3), SaveTrial(4)]),
     ]);
 }
 
