@@ -19,6 +19,8 @@ const RECORD_LEN: u64 = 450;
 const SLOT_USED_LEN: u64 = 520;
 /// A sector.
 const SECTOR_LEN: u64 = 4_096;
+/// The head of a record that another version of the firmware wrote, as in `scenarios/cases/power`.
+const OTHER_LAYOUT: &str = "\"454447430200580207000000c7a9126b\"";
 /// A counter of milliseconds in 32 bits begins anew.
 const WRAP_MS: u64 = 1 << 32;
 /// It does so this long after a boot at most, when a device is still being set up.
@@ -245,6 +247,10 @@ impl Kind {
             Self::FlashDamage => match dice.below(8) {
                 0 => "flash: { fill: noise }".to_owned(),
                 1 => format!("flash: {{ fill: {} }}", dice.word(&["zeros", "erased"])),
+                2 => {
+                    let at = dice.below(2) * SECTOR_LEN;
+                    format!("flash: {{ fill: erased, write: {{ at: {at}, bytes: {OTHER_LAYOUT} }} }}")
+                }
                 _ => {
                     // A record stands at the beginning of a sector.
                     let byte = dice.below(2) * SECTOR_LEN + dice.below(SLOT_USED_LEN);

@@ -52,7 +52,6 @@ fn every_change_of_the_language_is_drawn() {
     let is_mark = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     let drawn: BTreeSet<&str> = drawn.split(is_mark).collect();
     let schema: serde_json::Value = serde_json::from_str(&schema()).expect("a schema is JSON");
-    // Records that another firmware wrote (`flash: { write }`) are not: nobody sent what they hold.
     let changes = [
         "AfterLogin",
         "Armed",
@@ -79,6 +78,19 @@ fn every_change_of_the_language_is_drawn() {
             let is_exempt = NOT_DRAWN.iter().any(|(other, _)| *other == word);
             assert!(drawn.contains(&*word) != is_exempt, "`{word}` of {change}");
         }
+    }
+}
+
+/// A record of another layout is one that firmware passes over, and stands in either sector.
+#[test]
+fn what_another_firmware_left_is_drawn() {
+    let case = include_str!("../../../../scenarios/cases/power/record-of-another-firmware.yaml");
+    assert!(case.contains(OTHER_LAYOUT), "the case holds another record");
+    let world = world();
+    let drawn: String = (0..4_000).flat_map(|seed| Plan::draw(&world, seed).steps).collect();
+    for sector in 0..2 {
+        let write = format!("write: {{ at: {}, bytes: {OTHER_LAYOUT} }}", sector * SECTOR_LEN);
+        assert!(drawn.contains(&write), "{write}");
     }
 }
 
